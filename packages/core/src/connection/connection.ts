@@ -1,0 +1,57 @@
+import type { Endpoint } from "../endpoint/endpoint.ts";
+import type { Candidate } from "../load/candidate.ts";
+import type { RequestHead, Stream, StreamListener } from "./stream.ts";
+
+/** Dials endpoints. */
+export interface Connector {
+  /** Starts to dial; never throws: a dial that fails tells `listener.closed`. Nothing is told before it returns. */
+  connect(endpoint: Endpoint, listener: ConnectionListener): Connection;
+}
+
+/** One logical HTTP/2 connection to an endpoint, from its dial to its end. */
+export interface Connection extends Candidate {
+  /** How messages and events name it: `connection 3 to pod-1 (10.0.0.1:8080)`. */
+  readonly label: string;
+  /** Streams that are open; what its load is. */
+  readonly activeStreams: number;
+  /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
+  readonly maxStreams: number;
+  /**
+   * Sends a request. `listener.closed` is called exactly once, never before `open` has returned; a connection that
+   * cannot take the request closes it with fate `unsent`.
+   */
+  open(head: RequestHead, listener: StreamListener): Stream;
+  /** Takes no new streams, lets those under way finish, then closes. */
+  drain(): void;
+  /** Ends at once: streams under way end with the fate that they have. */
+  destroy(reason: Error): void;
+}
+
+/** What a connection tells its owner. Nothing follows `closed`. */
+export interface ConnectionListener {
+  /** The peer's SETTINGS have arrived: streams may be opened. At most once. */
+  ready(): void;
+  /** A stream ended on a connection that was at its `maxStreams`, or `maxStreams` rose. */
+  capacity(): void;
+  /** The peer sent GOAWAY: it takes no new streams. May come twice. */
+  goaway(goaway: Goaway): void;
+  /** The connection is gone; every stream of it has been told, or is told in this turn. */
+  closed(end: ConnectionEnd): void;
+}
+
+export interface Goaway {
+  /** HTTP/2 error code, 0 is NO_ERROR. */
+  readonly errorCode: number;
+  readonly lastStreamId: number;
+  /** The opaque debug data as text, mostly empty. */
+  readonly debugData: string;
+}
+
+export interface ConnectionEnd {
+  /** What was seen. For an orderly end, a text that says so. */
+  readonly reason: Error;
+  /** Whether it ended as planned: drained, closed by us, or by the peer while it was idle. */
+  readonly orderly: boolean;
+  /** Streams that had been written and not been answered when it ended. */
+  readonly streamsLost: number;
+}

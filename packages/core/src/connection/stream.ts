@@ -1,0 +1,51 @@
+import type { StreamFate } from "../outcome/fate.ts";
+
+/** The request line and headers of a stream. */
+export interface RequestHead {
+  readonly method: string;
+  /** `:path`, with its query. */
+  readonly path: string;
+  /** Lower-case names; values are not pseudo-headers. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Whether no body follows. */
+  readonly endStream: boolean;
+}
+
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/** The sending side of one HTTP/2 stream, and the reins of its receiving side. */
+export interface Stream {
+  /** Sends body bytes; `false` asks to wait for `listener.drained`. After the end of the stream it does nothing. */
+  write(chunk: Uint8Array): boolean;
+  /** Ends the request body. */
+  end(): void;
+  /** Holds back `listener.data`, by flow control, until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Gives the stream up: RST_STREAM(CANCEL). `closed` follows, with `reason` as its error. */
+  cancel(reason: Error): void;
+}
+
+/** What a stream tells its owner, in the order below; `closed` always, exactly once, and last. */
+export interface StreamListener {
+  headers(status: number, headers: HeaderList): void;
+  data(chunk: Uint8Array): void;
+  /** The peer takes more body bytes after `write` had returned `false`. */
+  drained(): void;
+  trailers(trailers: HeaderList): void;
+  closed(end: StreamEnd): void;
+}
+
+/** How a stream ended. */
+export type StreamEnd =
+  /** END_STREAM arrived: the response is whole. */
+  | { readonly kind: "complete" }
+  /** It ended before that. */
+  | {
+      readonly kind: "broken";
+      readonly fate: Exclude<StreamFate, "answered">;
+      /** The HTTP/2 error code of the reset, where one was received. */
+      readonly errorCode: number | undefined;
+      /** What was seen, and on which connection. */
+      readonly error: Error;
+    };
