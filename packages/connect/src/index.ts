@@ -1,1 +1,6 @@
-export {};
+export { createConnectTransport } from "./connect-transport.ts";
+export { createGrpcTransport } from "./grpc-transport.ts";
+export { createGrpcWebTransport } from "./grpc-web-transport.ts";
+export type { BalancedTransport } from "./transport.ts";
+export type { ConnectTransportOptions, TransportOptions } from "./options.ts";
+export { compressionBrotli, compressionGzip } from "./compression.ts";

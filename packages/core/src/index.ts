@@ -1,15 +1,40 @@
-export * from "./target/target.ts";
-export * from "./resolver/resolver.ts";
-export * from "./resolver/static.ts";
-export * from "./endpoint/endpoint.ts";
-export * from "./connection/state.ts";
-export * from "./connection/connection.ts";
-export * from "./connection/stream.ts";
-export * from "./policy/policy.ts";
-export * from "./load/candidate.ts";
-export * from "./picker/picker.ts";
-export * from "./outcome/fate.ts";
-export * from "./outcome/outcome.ts";
-export * from "./clock.ts";
-export * from "./random.ts";
-export * from "./errors.ts";
+export { parseTarget, type Target } from "./target/target.ts";
+export type {
+  Resolver,
+  ResolverContext,
+  ResolverFactory,
+  ResolverListener,
+  ResolverUpdate,
+} from "./resolver/resolver.ts";
+export { staticEndpoints } from "./resolver/static.ts";
+export { type DnsOptions, dns, type HostAddress } from "./resolver/dns.ts";
+export {
+  type Address,
+  createEndpoint,
+  describeEndpoint,
+  type Endpoint,
+  type EndpointInit,
+  formatAddress,
+  usableEndpoints,
+} from "./endpoint/endpoint.ts";
+export type { ConnectivityState } from "./connection/state.ts";
+export type { Connection, ConnectionEnd, ConnectionListener, Connector, Goaway } from "./connection/connection.ts";
+export type { HeaderList, RequestHead, Stream, StreamEnd, StreamListener } from "./connection/stream.ts";
+export { type EndpointChanges, reconcile } from "./pool/reconcile.ts";
+export { type BackoffOptions, backoffDelay, connectionBackoff } from "./pool/backoff.ts";
+export type { Policy } from "./policy/policy.ts";
+export { type RoundRobinOptions, roundRobin } from "./policy/round-robin.ts";
+export { type LeastRequestOptions, leastRequest } from "./policy/least-request.ts";
+export type { Candidate } from "./load/candidate.ts";
+export type { Picker, PickInfo, PickResult } from "./picker/picker.ts";
+export type { PickHandler } from "./picker/pick-queue.ts";
+export type { StreamFate } from "./outcome/fate.ts";
+export type { Outcome } from "./outcome/outcome.ts";
+export { RetryBudget, type RetryBudgetOptions } from "./outcome/retry-budget.ts";
+export { Channel, type ChannelOptions, createChannel } from "./channel.ts";
+export type { ChannelSnapshot, ConnectionSnapshot, EndpointSnapshot } from "./snapshot.ts";
+export { type ConnectionEvent, type Events, hasSubscribers, publish, subscribe } from "./events.ts";
+export { type Clock, systemClock, type Timer, type TimerOptions } from "./clock.ts";
+export { jitter, type Random, randomInt, systemRandom } from "./random.ts";
+export { durationOption } from "./options.ts";
+export { messageOf, StatusCode, StatusError } from "./errors.ts";

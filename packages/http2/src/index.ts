@@ -1,1 +1,3 @@
-export {};
+export { createHttp2Connector, type Http2ConnectorOptions } from "./connector.ts";
+export type { NodeOptions } from "./dial.ts";
+export type { KeepaliveOptions } from "./keepalive.ts";

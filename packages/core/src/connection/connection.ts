@@ -10,10 +10,10 @@ export interface Connector {
 
 /** One logical HTTP/2 connection to an endpoint, from its dial to its end. */
 export interface Connection extends Candidate {
+  /** Replaced by its owner when the resolver learns more of the same endpoint. */
+  endpoint: Endpoint;
   /** How messages and events name it: `connection 3 to pod-1 (10.0.0.1:8080)`. */
   readonly label: string;
-  /** Streams that are open; what its load is. */
-  readonly activeStreams: number;
   /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly maxStreams: number;
   /**

@@ -1,0 +1,195 @@
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import {
+  Code,
+  ConnectError,
+  type Interceptor,
+  type StreamRequest,
+  type StreamResponse,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { backoffDelay, type Channel, type Clock, type Random, type RetryBudget, type StatusCode } from "@evenkeel/core";
+import { Attempt } from "./attempt.ts";
+import { Replay } from "./replay.ts";
+
+/** Attempts of an idempotent RPC whose fate stays ambiguous. */
+const maxAmbiguousAttempts = 3;
+/** Attempts of an RPC whose streams are refused. */
+const maxRefusedAttempts = 5;
+const refusedStream = 7;
+const retryBackoff = { initialMs: 10, multiplier: 2, maxMs: 1_000, jitter: 0.2 };
+
+export interface CallContext {
+  readonly channel: Channel;
+  readonly budget: RetryBudget;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Tells the HTTP client the attempt that a request with this signal is part of. */
+  readonly begin: (signal: AbortSignal, attempt: Attempt) => void;
+}
+
+type Request = UnaryRequest | StreamRequest;
+type Response = UnaryResponse | StreamResponse;
+
+/**
+ * The attempt loop, as the innermost interceptor: sends an RPC again when that cannot make it happen twice (its fate
+ * is `unsent` or `unprocessed`), or may (it is `ambiguous`, and the method is idempotent).
+ */
+export function attemptLoop(context: CallContext): Interceptor {
+  return (next) => async (request) => {
+    context.budget.deposit();
+    const replay = request.stream ? new Replay(request.message) : undefined;
+    const tries = new Tries(request, context);
+    for (;;) {
+      // one message is kept by reference, whatever its size
+      const isOneMessage = !request.stream || request.method.methodKind === "server_streaming";
+      const attempt = new Attempt(
+        () => context.clock.now(),
+        isOneMessage,
+        () => replay?.commit(),
+      );
+      context.begin(request.signal, attempt);
+      try {
+        const response = await next(
+          request.stream ? { ...request, message: replay?.replay() ?? request.message } : request,
+        );
+        replay?.commit();
+        return settled(response, request, attempt, context);
+      } catch (error) {
+        attempt.cancel(ConnectError.from(error));
+        report(context, request, attempt, error);
+        if (request.signal.aborted) throw error;
+        const wait = tries.waitBeforeNext(attempt);
+        if (attempt.end?.kind !== "broken") throw error;
+        if (wait === undefined) throw tries.describe(error);
+        if (replay?.isReplayable === false) throw tries.describe(error, "too much of the request was sent to keep it");
+        if (wait > 0) await sleep(wait, context.clock, request.signal);
+      }
+    }
+  };
+}
+
+/** Decides whether another attempt follows, and when. */
+class Tries {
+  readonly #isIdempotent: boolean;
+  readonly #context: CallContext;
+  #attempts = 0;
+  #unsent = 0;
+  #refused = 0;
+  #ambiguous = 0;
+
+  constructor(request: Request, context: CallContext) {
+    const { idempotency } = request.method;
+    this.#isIdempotent =
+      idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS ||
+      idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT;
+    this.#context = context;
+  }
+
+  /** Milliseconds to wait before the next attempt; `undefined` when there is none. */
+  waitBeforeNext(attempt: Attempt): number | undefined {
+    this.#attempts++;
+    const { end } = attempt;
+    if (end?.kind !== "broken") return undefined;
+    switch (end.fate) {
+      case "unsent":
+        return this.#backoff(this.#unsent++);
+      case "unprocessed":
+        if (end.errorCode !== refusedStream) return 0;
+        return this.#refused + 1 < maxRefusedAttempts ? this.#backoff(this.#refused++) : undefined;
+      case "ambiguous": {
+        const may = this.#isIdempotent && ++this.#ambiguous < maxAmbiguousAttempts;
+        return may && this.#context.budget.withdraw() ? 0 : undefined;
+      }
+    }
+  }
+
+  /** The error of the call: that of its last attempt, and how many there were. */
+  describe(error: unknown, note?: string): unknown {
+    if (!(error instanceof ConnectError) || (this.#attempts === 1 && note === undefined)) return error;
+    const notes = [
+      ...(this.#attempts > 1 ? [`${this.#attempts} attempts`] : []),
+      ...(note === undefined ? [] : [note]),
+    ];
+    return new ConnectError(
+      `${error.rawMessage} (${notes.join("; ")})`,
+      error.code,
+      error.metadata,
+      undefined,
+      error.cause,
+    );
+  }
+
+  /** None before the first retry, then growing. */
+  #backoff(retries: number): number {
+    return retries === 0 ? 0 : backoffDelay(retries, this.#context.random, retryBackoff);
+  }
+}
+
+function settled(response: Response, request: Request, attempt: Attempt, context: CallContext): Response {
+  if (!response.stream) {
+    report(context, request, attempt, undefined);
+    return response;
+  }
+  return { ...response, message: reporting(response.message, request, attempt, context) };
+}
+
+/** Passes messages through, and reports the outcome when they end, fail, or are given up. */
+function reporting<T>(
+  messages: AsyncIterable<T>,
+  request: Request,
+  attempt: Attempt,
+  context: CallContext,
+): AsyncIterable<T> {
+  let reported = false;
+  const reportOnce = (error: unknown): void => {
+    if (reported) return;
+    reported = true;
+    request.signal.removeEventListener("abort", onAbort);
+    report(context, request, attempt, error);
+  };
+  const onAbort = (): void => reportOnce(request.signal.reason);
+  request.signal.addEventListener("abort", onAbort);
+  const iterator = messages[Symbol.asyncIterator]();
+  return {
+    [Symbol.asyncIterator]: () => ({
+      async next() {
+        try {
+          const result = await iterator.next();
+          if (result.done === true) reportOnce(undefined);
+          return result;
+        } catch (error) {
+          attempt.cancel(ConnectError.from(error));
+          reportOnce(error);
+          throw error;
+        }
+      },
+    }),
+  };
+}
+
+function report(context: CallContext, request: Request, attempt: Attempt, error: unknown): void {
+  const { connection } = attempt;
+  if (connection === undefined) return;
+  const code = error === undefined ? 0 : ConnectError.from(error, Code.Canceled).code;
+  const path = `/${request.service.typeName}/${request.method.name}`;
+  context.channel.report(connection, { path }, attempt.outcome(code as StatusCode));
+}
+
+function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(signal.reason);
+    };
+    const timer = clock.setTimeout(
+      () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      },
+      ms,
+      { ref: true },
+    );
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,19 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { StatusError, type StreamEnd } from "@evenkeel/core";
+
+/** Turns whatever ended an RPC into a `ConnectError` with the same text; core's codes are Connect's. */
+export function toConnectError(error: unknown): ConnectError {
+  if (!(error instanceof StatusError)) return ConnectError.from(error, Code.Internal);
+  return new ConnectError(error.message, error.code as number, undefined, undefined, error.cause ?? error);
+}
+
+/** The error of a stream that ended without an answer: what was seen, and what is known of the request. */
+export function brokenError(end: Extract<StreamEnd, { kind: "broken" }>): ConnectError {
+  if (!(end.error instanceof StatusError)) return ConnectError.from(end.error, Code.Unavailable);
+  const known = {
+    unsent: "the request was not sent",
+    unprocessed: "the request was not processed",
+    ambiguous: "the request was sent, and it is not known whether it was processed",
+  }[end.fate];
+  return toConnectError(new StatusError(end.error.code, `${end.error.message}: ${known}`, { cause: end.error }));
+}

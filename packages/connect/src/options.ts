@@ -1,0 +1,165 @@
+import type { BinaryReadOptions, BinaryWriteOptions, JsonReadOptions, JsonWriteOptions } from "@bufbuild/protobuf";
+import type { Interceptor } from "@connectrpc/connect";
+import type { Compression } from "@connectrpc/connect/protocol";
+import { type Channel, durationOption, type Policy, parseTarget, type ResolverFactory } from "@evenkeel/core";
+import type { NodeOptions } from "@evenkeel/http2";
+import { compressionBrotli, compressionGzip } from "./compression.ts";
+
+/** The options that all transports share: connect-node's, with its defaults, and ours. All times in milliseconds. */
+export interface TransportOptions {
+  /** `http://host:port` or `https://host:port`, with an optional path prefix. Decides scheme, `:authority` and SNI. */
+  readonly baseUrl: string;
+  /** Only HTTP/2 for now. Default "2". */
+  readonly httpVersion?: "2";
+  /** Which addresses are dialled. Default `dns()`. */
+  readonly resolver?: ResolverFactory;
+  /** Which connection an RPC takes. Default `leastRequest()`. */
+  readonly policy?: Policy;
+  /** The channel of another transport, to share its connections; excludes the options that make a channel. */
+  readonly channel?: Channel;
+  /** From the dial until a connection is ready. Default 5 000. */
+  readonly connectTimeoutMs?: number;
+  /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
+  readonly waitForReady?: boolean;
+  /** For `tls.connect`, and `createConnection`; a function is called for every dial. */
+  readonly nodeOptions?: NodeOptions | (() => NodeOptions);
+  /** Between two pings. Default `Infinity`: none. */
+  readonly pingIntervalMs?: number;
+  /** Whether connections without a stream are pinged. Default false. */
+  readonly pingIdleConnection?: boolean;
+  /** A connection that does not answer a ping for so long is dead. Default 15 000. */
+  readonly pingTimeoutMs?: number;
+  /** Without an RPC for so long, resolver and connections stop until the next one. Default 900 000. */
+  readonly idleConnectionTimeoutMs?: number;
+  /** Binary protobuf or JSON. Default true: binary. */
+  readonly useBinaryFormat?: boolean;
+  /** The first one is outermost; retries happen inside them. */
+  readonly interceptors?: Interceptor[];
+  readonly jsonOptions?: Partial<JsonReadOptions & JsonWriteOptions>;
+  readonly binaryOptions?: Partial<BinaryReadOptions & BinaryWriteOptions>;
+  /** What responses may be compressed with, the preferred first. Default gzip and Brotli. */
+  readonly acceptCompression?: Compression[];
+  /** What requests are compressed with. Default none. */
+  readonly sendCompression?: Compression;
+  /** Smaller messages are sent as they are. Default 1 024 bytes. */
+  readonly compressMinBytes?: number;
+  /** Largest message to receive. Default and maximum 2^32 - 1 bytes. */
+  readonly readMaxBytes?: number;
+  /** Largest message to send. Default and maximum 2^32 - 1 bytes. */
+  readonly writeMaxBytes?: number;
+  /** The timeout of calls that give none. Default none. */
+  readonly defaultTimeoutMs?: number;
+}
+
+export interface ConnectTransportOptions extends TransportOptions {
+  /** Sends RPCs without side effects as HTTP GET. Default false. */
+  readonly useHttpGet?: boolean;
+}
+
+/** What Connect's protocol implementations take, all defaults filled in. */
+export interface ProtocolOptions {
+  readonly baseUrl: string;
+  readonly useBinaryFormat: boolean;
+  readonly interceptors: Interceptor[];
+  readonly acceptCompression: Compression[];
+  readonly sendCompression: Compression | null;
+  readonly compressMinBytes: number;
+  readonly readMaxBytes: number;
+  readonly writeMaxBytes: number;
+  readonly useHttpGet: boolean;
+  readonly jsonOptions?: Partial<JsonReadOptions & JsonWriteOptions>;
+  readonly binaryOptions?: Partial<BinaryReadOptions & BinaryWriteOptions>;
+  readonly defaultTimeoutMs?: number;
+}
+
+/** Checks what both protocol and channel do not. Throws a `TypeError` or `RangeError` that names the option. */
+export function protocolOptions(options: ConnectTransportOptions): ProtocolOptions {
+  checkUnsupported(options);
+  const { jsonOptions, binaryOptions, defaultTimeoutMs } = options;
+  return {
+    baseUrl: parseTarget(options.baseUrl).text,
+    useBinaryFormat: options.useBinaryFormat ?? true,
+    interceptors: options.interceptors ?? [],
+    acceptCompression: options.acceptCompression ?? [compressionGzip, compressionBrotli],
+    sendCompression: options.sendCompression ?? null,
+    compressMinBytes: bytesOption("compressMinBytes", options.compressMinBytes ?? 1_024, 0),
+    readMaxBytes: bytesOption("readMaxBytes", options.readMaxBytes ?? maxBytes, 1),
+    writeMaxBytes: bytesOption("writeMaxBytes", options.writeMaxBytes ?? maxBytes, 1),
+    useHttpGet: options.useHttpGet ?? false,
+    ...(jsonOptions === undefined ? {} : { jsonOptions }),
+    ...(binaryOptions === undefined ? {} : { binaryOptions }),
+    ...(defaultTimeoutMs === undefined
+      ? {}
+      : { defaultTimeoutMs: durationOption("defaultTimeoutMs", defaultTimeoutMs) }),
+  };
+}
+
+/** The largest length that an envelope can state. */
+const maxBytes = 0xffffffff;
+
+function bytesOption(name: string, value: number, min: number): number {
+  if (!Number.isInteger(value) || value < min || value > maxBytes) {
+    throw new RangeError(`${name}: expected an integer from ${min} to ${maxBytes}, got ${String(value)}`);
+  }
+  return value;
+}
+
+/** Options of connect-node, or of node:http2, that have no meaning here, and what to write instead. */
+const unsupported: Readonly<Record<string, string>> = {
+  sessionManager: "leave it out; to share connections pass the channel of another transport as channel",
+};
+
+const unsupportedNodeOptions = [
+  "maxDeflateDynamicTableSize",
+  "maxHeaderListPairs",
+  "maxOutstandingPings",
+  "maxReservedRemoteStreams",
+  "maxSendHeaderBlockLength",
+  "maxSessionMemory",
+  "maxSettings",
+  "paddingStrategy",
+  "peerMaxConcurrentStreams",
+  "remoteCustomSettings",
+  "settings",
+  "unknownProtocolTimeout",
+];
+
+const channelOptions = [
+  "resolver",
+  "policy",
+  "connectTimeoutMs",
+  "waitForReady",
+  "nodeOptions",
+  "pingIntervalMs",
+  "pingIdleConnection",
+  "pingTimeoutMs",
+  "idleConnectionTimeoutMs",
+];
+
+function checkUnsupported(options: TransportOptions): void {
+  for (const [name, instead] of Object.entries(unsupported)) {
+    if (isGiven(options, name)) throw new TypeError(`${name} is not supported: ${instead}`);
+  }
+  if (isGiven(options, "httpVersion") && options.httpVersion !== "2") {
+    throw new TypeError(`httpVersion: expected "2", got ${JSON.stringify(options.httpVersion)}`);
+  }
+  for (const name of ["resolver", "policy"] as const) {
+    const example = name === "policy" ? "roundRobin()" : "dns()";
+    if (isGiven(options, name) && typeof options[name] !== "function") {
+      throw new TypeError(`${name}: expected a function such as ${example}, got ${JSON.stringify(options[name])}`);
+    }
+  }
+  if (options.nodeOptions !== undefined && typeof options.nodeOptions !== "function") {
+    const name = unsupportedNodeOptions.find((each) => isGiven(options.nodeOptions ?? {}, each));
+    if (name !== undefined) {
+      throw new TypeError(`nodeOptions.${name} is not supported: leave it out; it tunes a library that is not used`);
+    }
+  }
+  if (options.channel === undefined) return;
+  const extra = channelOptions.find((name) => isGiven(options, name));
+  if (extra !== undefined) throw new TypeError(`${extra} with channel: give it to the transport that made the channel`);
+}
+
+function isGiven(options: object, name: string): boolean {
+  return (options as Readonly<Record<string, unknown>>)[name] !== undefined;
+}

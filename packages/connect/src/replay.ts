@@ -1,0 +1,73 @@
+/** The messages of a request, so that a further attempt can send them again from the first. */
+export class Replay<T> {
+  readonly #source: AsyncIterator<T>;
+  /** What was read from the source; after `commit` only what the last attempt has not sent yet. */
+  #kept: T[] = [];
+  #committed = false;
+  #pending: Promise<void> | undefined;
+  #end: { readonly error?: unknown } | undefined;
+  #attempt = 0;
+
+  constructor(source: AsyncIterable<T>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** Whether a further attempt can still send all of it. */
+  get isReplayable(): boolean {
+    return !this.#committed;
+  }
+
+  /** No further attempt follows: what is sent is not kept. */
+  commit(): void {
+    this.#committed = true;
+  }
+
+  /** The whole sequence, for one attempt; the iterables of earlier attempts end. */
+  replay(): AsyncIterable<T> {
+    const attempt = ++this.#attempt;
+    let position = 0;
+    let givenUp = false;
+    const giveUp = (): IteratorResult<T> => {
+      givenUp = true;
+      return { done: true, value: undefined };
+    };
+    const next = async (): Promise<IteratorResult<T>> => {
+      for (;;) {
+        if (givenUp || attempt !== this.#attempt) return giveUp();
+        if (position < this.#kept.length) return { done: false, value: this.#kept[position++] as T };
+        if (this.#committed) {
+          this.#kept = [];
+          position = 0;
+        }
+        if (this.#end !== undefined) {
+          if ("error" in this.#end) throw this.#end.error;
+          return { done: true, value: undefined };
+        }
+        // what an earlier attempt still waits for is this attempt's next, too
+        this.#pending ??= this.#read();
+        await this.#pending;
+      }
+    };
+    // the source outlives an attempt: neither of these reaches it
+    const iterator: AsyncIterator<T> = {
+      next,
+      return: async () => giveUp(),
+      throw: async (error) => {
+        giveUp();
+        throw error;
+      },
+    };
+    return { [Symbol.asyncIterator]: () => iterator };
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const result = await this.#source.next();
+      if (result.done === true) this.#end = {};
+      else this.#kept.push(result.value);
+    } catch (error) {
+      this.#end = { error };
+    }
+    this.#pending = undefined;
+  }
+}

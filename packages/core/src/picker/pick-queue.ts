@@ -1,0 +1,96 @@
+import type { Clock, Timer } from "../clock.ts";
+import { StatusCode, StatusError } from "../errors.ts";
+import type { Candidate } from "../load/candidate.ts";
+import type { PickInfo, PickResult } from "./picker.ts";
+
+/** Gets the result of a pick: exactly one of the two, once. A stream opened in `picked` counts for the next pick. */
+export interface PickHandler<C extends Candidate> {
+  picked(connection: C): void;
+  failed(error: Error): void;
+}
+
+export interface PickQueueOptions {
+  readonly clock: Clock;
+  /** Longest wait in milliseconds; `Infinity` leaves it to the RPC's own deadline. */
+  readonly timeoutMs: number;
+  /** Most RPCs that may wait. */
+  readonly maxLength: number;
+  /** What RPCs wait for, for the message of those that waited too long. */
+  readonly describe: () => string;
+}
+
+interface Entry<C extends Candidate> {
+  readonly info: PickInfo;
+  readonly handler: PickHandler<C>;
+  /** Frees the entry's timer and abort listener. */
+  readonly release: () => void;
+}
+
+/** The one place where an RPC waits: first in, first out, bounded in time and number. */
+export class PickQueue<C extends Candidate> {
+  readonly #options: PickQueueOptions;
+  readonly #entries = new Set<Entry<C>>();
+
+  constructor(options: PickQueueOptions) {
+    this.#options = options;
+  }
+
+  get length(): number {
+    return this.#entries.size;
+  }
+
+  /** Waits for `drain` to find a connection; fails with `signal.reason` as soon as `signal` aborts. */
+  add(info: PickInfo, handler: PickHandler<C>, signal: AbortSignal | undefined): void {
+    const { clock, timeoutMs, maxLength, describe } = this.#options;
+    if (this.#entries.size >= maxLength) {
+      handler.failed(
+        new StatusError(StatusCode.resourceExhausted, `${maxLength} RPCs wait for a connection already: ${describe()}`),
+      );
+      return;
+    }
+    const onAbort = (): void => this.#fail(entry, signal?.reason);
+    // this timer is what keeps the process alive while an RPC waits
+    const timer: Timer = clock.setTimeout(
+      () => {
+        const message = `waited ${timeoutMs} ms for a connection: ${describe()}`;
+        this.#fail(entry, new StatusError(StatusCode.unavailable, message));
+      },
+      timeoutMs,
+      { ref: true },
+    );
+    const release = (): void => {
+      timer.cancel();
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const entry: Entry<C> = { info, handler, release };
+    this.#entries.add(entry);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  }
+
+  /** Offers every waiting RPC to `pick`, oldest first; those that still get no connection stay. */
+  drain(pick: (info: PickInfo) => PickResult<C>): void {
+    for (const entry of [...this.#entries]) {
+      if (!this.#entries.has(entry)) continue; // failed or aborted by the handler of one before it
+      const result = pick(entry.info);
+      if (result.kind === "complete") {
+        this.#remove(entry);
+        entry.handler.picked(result.connection);
+      } else if (result.kind !== "queue") {
+        this.#fail(entry, result.error);
+      }
+    }
+  }
+
+  failAll(error: Error): void {
+    for (const entry of [...this.#entries]) this.#fail(entry, error);
+  }
+
+  #remove(entry: Entry<C>): boolean {
+    entry.release();
+    return this.#entries.delete(entry);
+  }
+
+  #fail(entry: Entry<C>, error: Error): void {
+    if (this.#remove(entry)) entry.handler.failed(error);
+  }
+}

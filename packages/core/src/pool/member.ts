@@ -1,0 +1,222 @@
+import type { Clock, Timer } from "../clock.ts";
+import type { Connection, ConnectionEnd, ConnectionListener, Connector, Goaway } from "../connection/connection.ts";
+import type { ConnectivityState } from "../connection/state.ts";
+import { describeEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
+import { StatusCode, StatusError } from "../errors.ts";
+import { publish } from "../events.ts";
+import type { Random } from "../random.ts";
+import { backoffDelay } from "./backoff.ts";
+import type { DialLimiter } from "./dial-limiter.ts";
+
+/** A connection that was ready this long, in milliseconds, and ends is no failure of its endpoint. */
+const provenAfterMs = 1_000;
+
+/** What the members of a pool share. */
+export interface MemberContext {
+  readonly target: string;
+  readonly connector: Connector;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly limiter: DialLimiter;
+  readonly connectTimeoutMs: number;
+  /** The member's state or connection changed. */
+  changed(): void;
+  /** A connection that was full can take a stream. */
+  capacity(): void;
+  /** The endpoint may be gone: a connection was lost, refused or told to end. */
+  suspected(): void;
+  /** A connection finishes its streams, and is the member's no more; `unwanted` ones have a limited time for it. */
+  retired(connection: Connection, unwanted: boolean): void;
+  /** A retired connection is gone. */
+  ended(connection: Connection): void;
+}
+
+type Phase =
+  | { readonly kind: "idle" }
+  /** Waits for the limiter, then dials. */
+  | { readonly kind: "queued" }
+  | { readonly kind: "connecting"; readonly connection: Connection; readonly timeout: Timer }
+  | { readonly kind: "ready"; readonly connection: Connection; readonly since: number }
+  | { readonly kind: "backoff"; readonly timer: Timer }
+  | { readonly kind: "shutdown" };
+
+/** Keeps one connection to one endpoint: dials, dials again, and gives it up. */
+export class Member {
+  readonly #context: MemberContext;
+  #endpoint: Endpoint;
+  #phase: Phase = { kind: "idle" };
+  #releaseDial: () => void = () => {};
+  #failures = 0;
+  /** Whether RPCs wait for the dial under way. */
+  #awaited = false;
+  #dialledAt = Number.NEGATIVE_INFINITY;
+  #lastError: Error | undefined;
+
+  constructor(endpoint: Endpoint, context: MemberContext) {
+    this.#endpoint = endpoint;
+    this.#context = context;
+  }
+
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /** `transientFailure` from the first failed dial until one succeeds, also while it dials again unless for an RPC. */
+  get state(): Exclude<ConnectivityState, "draining"> {
+    const { kind } = this.#phase;
+    if (kind === "ready" || kind === "shutdown") return kind;
+    if (this.#failures > 0 && !this.#awaited) return "transientFailure";
+    return kind === "idle" ? "idle" : "connecting";
+  }
+
+  get connection(): Connection | undefined {
+    return this.#phase.kind === "ready" ? this.#phase.connection : undefined;
+  }
+
+  /** Why the last dial failed or the last connection ended; none while it is ready. */
+  get lastError(): Error | undefined {
+    return this.#lastError;
+  }
+
+  /** Takes what the resolver now says of the same endpoint; other addresses are dialled anew. */
+  update(endpoint: Endpoint): void {
+    const moved = JSON.stringify(endpoint.addresses) !== JSON.stringify(this.#endpoint.addresses);
+    this.#endpoint = endpoint;
+    if (this.#phase.kind === "ready" && !moved) this.#phase.connection.endpoint = endpoint;
+    if (!moved) return;
+    this.#leave(new Error(`${describeEndpoint(endpoint)} has a new address`), true);
+    this.#failures = 0;
+    this.dial();
+  }
+
+  /** Dials, unless it is at it, ready or shut down. */
+  dial(): void {
+    if (this.#phase.kind === "backoff") this.#phase.timer.cancel();
+    else if (this.#phase.kind !== "idle") return;
+    this.#phase = { kind: "queued" };
+    this.#releaseDial = this.#context.limiter.acquire(() => this.#connect());
+  }
+
+  /** Cuts a backoff short if the last dial began at least `ageMs` ago. Returns whether it dials now. */
+  dialIfOlder(ageMs: number): boolean {
+    if (this.#phase.kind !== "backoff" || this.#context.clock.now() - this.#dialledAt < ageMs) return false;
+    this.#awaited = true;
+    this.dial();
+    return true;
+  }
+
+  /** Gives up: a ready connection finishes its streams. */
+  close(): void {
+    this.#leave(new Error(`${describeEndpoint(this.#endpoint)} is not wanted any more`), true);
+    this.#phase = { kind: "shutdown" };
+  }
+
+  #connect(): void {
+    const { connector, clock, connectTimeoutMs } = this.#context;
+    this.#dialledAt = clock.now();
+    const connection: Connection = connector.connect(
+      this.#endpoint,
+      this.#listen(() => connection),
+    );
+    const timeout = clock.setTimeout(() => {
+      const message = `${connection.label}: not ready after ${connectTimeoutMs} ms (no HTTP/2 SETTINGS frame)`;
+      connection.destroy(new StatusError(StatusCode.unavailable, message));
+    }, connectTimeoutMs);
+    this.#phase = { kind: "connecting", connection, timeout };
+  }
+
+  #listen(connection: () => Connection): ConnectionListener {
+    let wasReady = false;
+    const event = () => ({
+      target: this.#context.target,
+      endpoint: this.#endpoint,
+      connection: connection().label,
+    });
+    return {
+      ready: () => {
+        if (!this.#isCurrent(connection()) || this.#phase.kind !== "connecting") return;
+        wasReady = true;
+        this.#phase.timeout.cancel();
+        this.#releaseDial();
+        this.#awaited = false;
+        this.#lastError = undefined;
+        connection().endpoint = this.#endpoint;
+        this.#phase = { kind: "ready", connection: connection(), since: this.#context.clock.now() };
+        publish("connection.ready", event());
+        this.#context.changed();
+      },
+      capacity: () => this.#context.capacity(),
+      goaway: (goaway) => {
+        publish("connection.goaway", { ...event(), ...goaway });
+        if (this.#isCurrent(connection())) this.#onGoaway(connection(), goaway);
+      },
+      closed: (end) => {
+        publish("connection.closed", { ...event(), ...end, wasReady });
+        if (this.#isCurrent(connection())) this.#onLost(end);
+        else this.#context.ended(connection());
+      },
+    };
+  }
+
+  #isCurrent(connection: Connection): boolean {
+    const phase = this.#phase;
+    return (phase.kind === "connecting" || phase.kind === "ready") && phase.connection === connection;
+  }
+
+  #onGoaway(connection: Connection, goaway: Goaway): void {
+    const text = `${connection.label}: GOAWAY with error code ${goaway.errorCode} ${goaway.debugData}`.trimEnd();
+    if (this.#phase.kind === "connecting") {
+      connection.destroy(new StatusError(StatusCode.unavailable, text)); // `closed` takes it from here
+      return;
+    }
+    const planned = goaway.errorCode === 0 && this.#isProven();
+    this.#leave(new StatusError(StatusCode.unavailable, text), false);
+    this.#dialAgain(planned);
+  }
+
+  #onLost(end: ConnectionEnd): void {
+    const planned = this.#isProven();
+    if (this.#phase.kind === "connecting") this.#phase.timeout.cancel();
+    this.#releaseDial();
+    this.#lastError = end.reason;
+    this.#dialAgain(planned);
+  }
+
+  #isProven(): boolean {
+    return this.#phase.kind === "ready" && this.#context.clock.now() - this.#phase.since >= provenAfterMs;
+  }
+
+  /** At once after a connection that had proven itself, else after the backoff, counted from the dial before. */
+  #dialAgain(planned: boolean): void {
+    const { clock, random } = this.#context;
+    this.#phase = { kind: "idle" };
+    this.#awaited = false;
+    this.#failures = planned ? 0 : this.#failures + 1;
+    if (planned) {
+      this.dial();
+    } else {
+      const delay = Math.max(0, this.#dialledAt + backoffDelay(this.#failures, random) - clock.now());
+      this.#phase = { kind: "backoff", timer: clock.setTimeout(() => this.dial(), delay) };
+    }
+    this.#context.suspected();
+    this.#context.changed();
+  }
+
+  /** Parts with whatever the phase holds. */
+  #leave(reason: Error, unwanted: boolean): void {
+    const phase = this.#phase;
+    this.#phase = { kind: "idle" };
+    this.#releaseDial();
+    if (phase.kind === "backoff") phase.timer.cancel();
+    if (phase.kind === "connecting") {
+      phase.timeout.cancel();
+      this.#context.retired(phase.connection, unwanted);
+      phase.connection.destroy(reason);
+    }
+    if (phase.kind === "ready") {
+      this.#lastError = reason;
+      this.#context.retired(phase.connection, unwanted);
+      phase.connection.drain();
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import type { Connection } from "./connection/connection.ts";
+import type { ConnectivityState } from "./connection/state.ts";
+import { formatAddress } from "./endpoint/endpoint.ts";
+import { messageOf } from "./errors.ts";
+import type { Member } from "./pool/member.ts";
+
+/** What a channel is made of at one moment. Plain JSON. */
+export interface ChannelSnapshot {
+  readonly target: string;
+  readonly state: ConnectivityState;
+  readonly endpoints: readonly EndpointSnapshot[];
+  /** Connections that finish their streams before they close. */
+  readonly draining: readonly ConnectionSnapshot[];
+  /** RPCs that wait for a connection. */
+  readonly queued: number;
+  /** Attempts that ended since the channel was made. */
+  readonly totals: { readonly attempts: number; readonly succeeded: number; readonly failed: number };
+  readonly resolverError?: string;
+}
+
+export interface EndpointSnapshot {
+  readonly key: string;
+  readonly address: string;
+  readonly podName?: string;
+  readonly state: ConnectivityState;
+  readonly connection?: ConnectionSnapshot;
+  readonly lastError?: string;
+}
+
+export interface ConnectionSnapshot {
+  readonly label: string;
+  readonly inFlight: number;
+  /** Attempts that ended on it. */
+  readonly attempts: number;
+  readonly failed: number;
+}
+
+export interface SnapshotSource {
+  readonly target: string;
+  readonly state: ConnectivityState;
+  readonly queued: number;
+  readonly totals: ChannelSnapshot["totals"];
+  readonly members: Iterable<Member>;
+  readonly draining: Iterable<Connection>;
+  readonly attemptsOf: (connection: Connection) => { readonly attempts: number; readonly failed: number };
+  readonly resolverError: Error | undefined;
+}
+
+export function snapshotOf(source: SnapshotSource): ChannelSnapshot {
+  const connectionSnapshot = (connection: Connection): ConnectionSnapshot => ({
+    label: connection.label,
+    inFlight: connection.inFlight,
+    ...source.attemptsOf(connection),
+  });
+  const endpointSnapshot = ({ endpoint, state, connection, lastError }: Member): EndpointSnapshot => ({
+    key: endpoint.key,
+    address: formatAddress(endpoint.addresses[0]),
+    ...(endpoint.podName === undefined ? {} : { podName: endpoint.podName }),
+    state,
+    ...(connection === undefined ? {} : { connection: connectionSnapshot(connection) }),
+    ...(lastError === undefined ? {} : { lastError: messageOf(lastError) }),
+  });
+  const { target, state, queued, totals, members, draining, resolverError } = source;
+  return {
+    target,
+    state,
+    endpoints: Array.from(members, endpointSnapshot),
+    draining: Array.from(draining, connectionSnapshot),
+    queued,
+    totals: { ...totals },
+    ...(resolverError === undefined ? {} : { resolverError: messageOf(resolverError) }),
+  };
+}

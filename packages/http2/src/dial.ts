@@ -1,0 +1,121 @@
+import { connect as connectTcp, isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from "node:tls";
+import { type Address, type Endpoint, formatAddress, messageOf, StatusCode, StatusError } from "@evenkeel/core";
+
+/** How sockets are made. */
+export interface DialOptions {
+  /** Whether to speak TLS. */
+  readonly secure: boolean;
+  /** The target: server certificates must be for its host, whatever address is dialled. */
+  readonly url: URL;
+  /** Asked for anew at every dial. */
+  readonly nodeOptions: () => NodeOptions;
+}
+
+/** What is handed to `tls.connect`, or a socket of one's own. */
+export interface NodeOptions extends ConnectionOptions {
+  /**
+   * Makes the socket, for UNIX sockets or proxies; with TLS it is to be a TLS socket that offers `h2`. Called for
+   * every dial, with the address that the resolver told.
+   */
+  readonly createConnection?: (authority: URL, address: Address) => Duplex;
+}
+
+export interface DialListener {
+  /** The socket is connected; with TLS its peer is verified and speaks `h2`. */
+  connected(socket: Duplex): void;
+  failed(error: Error): void;
+}
+
+/** Tries the addresses of an endpoint in their order. Returns the function that gives up; nothing is told then. */
+export function dial(endpoint: Endpoint, options: DialOptions, listener: DialListener): () => void {
+  let socket: Duplex | undefined;
+  let over = false;
+  const tryAddress = (index: number, errors: readonly Error[]): void => {
+    const address = endpoint.addresses[index];
+    if (address === undefined) {
+      over = true;
+      const message = errors.map(messageOf).join("; ");
+      listener.failed(new StatusError(StatusCode.unavailable, message, { cause: errors.at(-1) }));
+      return;
+    }
+    const failed = (error: Error): void => {
+      if (over) return;
+      socket?.destroy();
+      tryAddress(index + 1, [...errors, new Error(explain(error, address, options), { cause: error })]);
+    };
+    try {
+      socket = open(address, options);
+    } catch (error) {
+      process.nextTick(failed, error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    onceConnected(socket, options, (error) => {
+      if (over) return;
+      if (error !== undefined) return failed(error);
+      over = true;
+      listener.connected(socket as Duplex);
+    });
+  };
+  tryAddress(0, []);
+  return () => {
+    over = true;
+    socket?.destroy();
+  };
+}
+
+function open(address: Address, options: DialOptions): Duplex {
+  const { createConnection, ...tlsOptions } = options.nodeOptions();
+  if (createConnection !== undefined) return createConnection(options.url, address);
+  const { host, port } = address;
+  if (!options.secure) return connectTcp({ host, port, noDelay: true }).unref();
+  const name = options.url.hostname.replace(/^\[(.*)\]$/, "$1");
+  const socket = connectTls({
+    // RFC 6066, section 3, allows no addresses
+    ...(isIP(name) === 0 ? { servername: name } : {}),
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+    ...tlsOptions,
+    host,
+    port,
+    ALPNProtocols: ["h2"],
+  });
+  socket.setNoDelay(true);
+  return socket.unref();
+}
+
+function onceConnected(socket: Duplex, options: DialOptions, done: (error?: Error) => void): void {
+  const event = !isConnecting(socket) ? undefined : socket instanceof TLSSocket ? "secureConnect" : "connect";
+  const finish = (error?: Error): void => {
+    if (event !== undefined) socket.off(event, onConnect);
+    socket.off("close", onClose);
+    // the error listener stays: an error may follow after the socket was given up
+    done(error);
+  };
+  const onConnect = (): void => finish(options.secure ? alpnError(socket) : undefined);
+  const onClose = (): void => finish(new Error("the peer closed the connection"));
+  socket.on("error", finish);
+  socket.on("close", onClose);
+  if (event === undefined) process.nextTick(onConnect);
+  else socket.on(event, onConnect);
+}
+
+function isConnecting(socket: Duplex): boolean {
+  if (socket instanceof TLSSocket) return socket.alpnProtocol === null; // set by the handshake
+  return "connecting" in socket && socket.connecting === true;
+}
+
+function alpnError(socket: Duplex): Error | undefined {
+  if (!(socket instanceof TLSSocket) || socket.alpnProtocol === "h2") return undefined;
+  return new Error('the peer did not choose "h2" by ALPN: it does not speak HTTP/2 over TLS on this port');
+}
+
+function explain(error: Error, address: Address, options: DialOptions): string {
+  const text = messageOf(error);
+  const hint =
+    options.secure && "code" in error && error.code === "EPROTO"
+      ? " (the peer seems not to speak TLS: use http://)"
+      : "";
+  const named = text.includes(String(address.port)) ? text : `${text} (${formatAddress(address)})`;
+  return `${named}${hint}`;
+}

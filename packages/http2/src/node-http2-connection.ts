@@ -1,0 +1,348 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from "node:http2";
+import type { Duplex } from "node:stream";
+import {
+  type Clock,
+  type Connection,
+  type ConnectionListener,
+  type Endpoint,
+  type HeaderList,
+  messageOf,
+  type RequestHead,
+  StatusCode,
+  StatusError,
+  type Stream,
+  type StreamEnd,
+  type StreamListener,
+  type Timer,
+} from "@evenkeel/core";
+import { type DialOptions, dial } from "./dial.ts";
+import { errorCodeName, statusOfErrorCode } from "./error-code.ts";
+import { Keepalive, type KeepaliveOptions } from "./keepalive.ts";
+
+/** Bytes that a peer may send on a stream, and on the connection, before we have read them. */
+const windowSize = 4 * 1024 * 1024;
+const closeTimeoutMs = 1_000;
+
+export interface NodeHttp2ConnectionOptions extends DialOptions, KeepaliveOptions {
+  readonly authority: string;
+  readonly clock: Clock;
+  readonly label: string;
+}
+
+/** A connection on node:http2: the one file that knows it. */
+export class NodeHttp2Connection implements Connection {
+  endpoint: Endpoint;
+  readonly label: string;
+  readonly #options: NodeHttp2ConnectionOptions;
+  readonly #listener: ConnectionListener;
+  #giveUpDial: () => void;
+  #session: ClientHttp2Session | undefined;
+  #socket: Duplex | undefined;
+  #keepalive: Keepalive | undefined;
+  #closeTimer: Timer | undefined;
+  #ready = false;
+  #draining = false;
+  #closed = false;
+  /** The first thing seen of the connection's end, and whether the end was planned. */
+  #end: { readonly reason: Error; readonly orderly: boolean } | undefined;
+  #lastStreamId = Number.POSITIVE_INFINITY;
+  #inFlight = 0;
+  #streamsLost = 0;
+  #maxStreams = Number.POSITIVE_INFINITY;
+
+  constructor(endpoint: Endpoint, options: NodeHttp2ConnectionOptions, listener: ConnectionListener) {
+    this.endpoint = endpoint;
+    this.label = options.label;
+    this.#options = options;
+    this.#listener = listener;
+    this.#giveUpDial = dial(endpoint, options, {
+      connected: (socket) => this.#attach(socket),
+      failed: (error) => this.#finish(error, false),
+    });
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get maxStreams(): number {
+    return this.#maxStreams;
+  }
+
+  open(head: RequestHead, listener: StreamListener): Stream {
+    const session = this.#session;
+    if (session === undefined || !this.#ready || this.#draining || session.closed || session.destroyed) {
+      return this.#refuse(listener);
+    }
+    let stream: ClientHttp2Stream;
+    try {
+      stream = session.request(this.#requestHeaders(head), { endStream: head.endStream });
+    } catch (error) {
+      if (session.closed || session.destroyed) return this.#refuse(listener);
+      throw new TypeError(`malformed request headers: ${messageOf(error)}`, { cause: error });
+    }
+    this.#inFlight++;
+    if (this.#inFlight === 1) setReferenced(this.#socket, true);
+    return new NodeHttp2Stream(stream, listener, {
+      seen: () => this.#end?.reason,
+      describe: (what) => `${this.label}: ${what}`,
+      isAbove: (id) => id > this.#lastStreamId,
+      closed: (lost) => this.#streamClosed(session, lost),
+    });
+  }
+
+  drain(): void {
+    this.#draining = true;
+    this.#end ??= { reason: new Error(`${this.label} was closed`), orderly: true };
+    if (this.#session === undefined) this.destroy(this.#end.reason);
+    else if (this.#inFlight === 0) this.#close(this.#session);
+  }
+
+  destroy(reason: Error): void {
+    this.#end ??= { reason, orderly: false };
+    if (this.#session === undefined) {
+      this.#giveUpDial();
+      process.nextTick(() => this.#finish(reason, false));
+      return;
+    }
+    this.#session.destroy();
+    this.#socket?.destroy();
+  }
+
+  #requestHeaders(head: RequestHead): OutgoingHttpHeaders {
+    const headers: OutgoingHttpHeaders = {
+      ":method": head.method,
+      ":scheme": this.#options.secure ? "https" : "http",
+      ":authority": this.#options.authority,
+      ":path": head.path,
+    };
+    for (const [name, value] of head.headers) headers[name] = value;
+    return headers;
+  }
+
+  #refuse(listener: StreamListener): Stream {
+    const error = unavailable(`${this.label} takes no new streams`, this.#end?.reason);
+    process.nextTick(() => listener.closed({ kind: "broken", fate: "unsent", errorCode: undefined, error }));
+    return deadStream;
+  }
+
+  #streamClosed(session: ClientHttp2Session, lost: boolean): void {
+    const wasFull = this.#inFlight >= this.#maxStreams;
+    this.#inFlight--;
+    if (lost && session.destroyed) this.#streamsLost++;
+    if (this.#inFlight === 0) {
+      setReferenced(this.#socket, false);
+      if (this.#draining && !session.destroyed) this.#close(session);
+    }
+    if (wasFull && !this.#closed) this.#listener.capacity();
+  }
+
+  /** Closes a connection without streams; a peer that does not answer our FIN is not waited for. */
+  #close(session: ClientHttp2Session): void {
+    session.close();
+    this.#closeTimer ??= this.#options.clock.setTimeout(() => this.#socket?.destroy(), closeTimeoutMs);
+  }
+
+  #attach(socket: Duplex): void {
+    this.#socket = socket;
+    const session = connect(`${this.#options.secure ? "https" : "http"}://${this.#options.authority}`, {
+      createConnection: () => socket,
+      settings: { enablePush: false, initialWindowSize: windowSize },
+    });
+    this.#session = session;
+    session.setLocalWindowSize(windowSize);
+    setReferenced(socket, false);
+    session.on("remoteSettings", ({ maxConcurrentStreams }) => this.#onSettings(maxConcurrentStreams));
+    session.on("goaway", (errorCode, lastStreamId, debugData) => {
+      // both phases of a graceful retirement count: the second names the id that decides
+      this.#lastStreamId = lastStreamId;
+      this.#draining = true;
+      const data = debugData === undefined ? "" : Buffer.from(debugData).toString("latin1").slice(0, 256);
+      if (errorCode === constants.NGHTTP2_NO_ERROR) {
+        this.#end ??= { reason: new Error(`${this.label}: the peer sent GOAWAY`), orderly: true };
+      } else {
+        const text = `${this.label}: the peer sent GOAWAY with error code ${errorCode} ${data}`.trimEnd();
+        this.#end ??= { reason: unavailable(text), orderly: false };
+      }
+      this.#listener.goaway({ errorCode, lastStreamId, debugData: data });
+    });
+    socket.on("error", (error) => this.#see(messageOf(error), error));
+    socket.on("end", () => this.#see("the peer closed the connection"));
+    session.on("error", (error) => this.#see(messageOf(error), error));
+    session.on("close", () => {
+      const orderly = this.#end?.orderly === true && this.#streamsLost === 0;
+      this.#finish(this.#end?.reason ?? unavailable(`${this.label}: the connection ended`), orderly);
+      socket.destroy();
+    });
+  }
+
+  #onSettings(maxConcurrentStreams: number | undefined): void {
+    const before = this.#maxStreams;
+    this.#maxStreams = maxConcurrentStreams ?? Number.POSITIVE_INFINITY;
+    if (this.#ready) {
+      if (this.#maxStreams > before) this.#listener.capacity();
+      return;
+    }
+    this.#ready = true;
+    this.#keepalive = new Keepalive(this.#options, this.#options.clock, {
+      ping: (acknowledged) => {
+        // a ping throws on a session that ends, and the connection's end is told in another way
+        if (this.#session?.destroyed === false && !this.#session.closed) this.#session.ping(acknowledged);
+      },
+      hasStreams: () => this.#inFlight > 0,
+      dead: () => this.destroy(unavailable(`${this.label}: no answer to a PING in ${this.#options.pingTimeoutMs} ms`)),
+    });
+    this.#listener.ready();
+  }
+
+  /** Notes what was seen of the end, the first thing being the cause of the others. */
+  #see(what: string, cause?: Error): void {
+    const hint = this.#ready ? "" : ", before its HTTP/2 SETTINGS: does it speak HTTP/1.1, or TLS, on this port?";
+    const reason = unavailable(`${this.label}: ${what}${hint}`, cause);
+    if (this.#end === undefined || (this.#end.orderly && this.#inFlight > 0)) {
+      this.#end = { reason, orderly: this.#ready && cause === undefined && this.#inFlight === 0 };
+    }
+  }
+
+  #finish(reason: Error, orderly: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#keepalive?.stop();
+    this.#closeTimer?.cancel();
+    this.#listener.closed({ reason, orderly, streamsLost: this.#streamsLost });
+  }
+}
+
+/** What a stream asks of its connection. */
+interface StreamContext {
+  /** What was seen of the connection's end, if it ended. */
+  seen(): Error | undefined;
+  describe(what: string): string;
+  /** Whether the peer's GOAWAY says that it did not process this stream. */
+  isAbove(id: number): boolean;
+  /** `lost`: it was written and ended without an answer that we did not give up ourselves. */
+  closed(lost: boolean): void;
+}
+
+class NodeHttp2Stream implements Stream {
+  readonly #stream: ClientHttp2Stream;
+  readonly #context: StreamContext;
+  #trailers: IncomingHttpHeaders | undefined;
+  #responded = false;
+  #complete = false;
+  #cancelled: Error | undefined;
+  #error: Error | undefined;
+  #id: number | undefined;
+
+  constructor(stream: ClientHttp2Stream, listener: StreamListener, context: StreamContext) {
+    this.#stream = stream;
+    this.#context = context;
+    this.#id = stream.id;
+    stream.on("ready", () => {
+      this.#id = stream.id;
+    });
+    stream.on("response", (headers) => {
+      this.#responded = true;
+      if (this.#cancelled === undefined) listener.headers(Number(headers[":status"]), toHeaderList(headers));
+    });
+    stream.on("data", (chunk: Buffer) => {
+      if (this.#cancelled === undefined) listener.data(chunk);
+    });
+    stream.on("drain", () => listener.drained());
+    stream.on("trailers", (trailers) => {
+      this.#trailers = trailers;
+    });
+    stream.on("end", () => {
+      // node ends the readable side of a stream that was cut off, too, but has destroyed the stream by then
+      this.#complete = this.#responded && !stream.destroyed && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    });
+    stream.on("error", (error) => {
+      this.#error = error;
+    });
+    stream.on("close", () => {
+      const end = this.#end();
+      context.closed(end.kind === "broken" && end.fate === "ambiguous" && this.#cancelled === undefined);
+      if (end.kind === "complete" && this.#trailers !== undefined) listener.trailers(toHeaderList(this.#trailers));
+      listener.closed(end);
+    });
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return !this.#stream.writable || this.#stream.write(chunk);
+  }
+
+  end(): void {
+    if (this.#stream.writable) this.#stream.end();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  cancel(reason: Error): void {
+    if (this.#stream.destroyed || this.#cancelled !== undefined) return;
+    this.#cancelled = reason;
+    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#stream.destroy();
+  }
+
+  #end(): StreamEnd {
+    if (this.#cancelled === undefined && this.#complete) return { kind: "complete" };
+    const { rstCode } = this.#stream;
+    const broken = (fate: "unsent" | "unprocessed" | "ambiguous", error: Error, errorCode?: number): StreamEnd => ({
+      kind: "broken",
+      fate,
+      errorCode,
+      error,
+    });
+    if (this.#cancelled !== undefined) return broken(this.#id === undefined ? "unsent" : "ambiguous", this.#cancelled);
+    const seen = this.#context.seen();
+    if (this.#id === undefined)
+      return broken("unsent", this.#unavailable("it ended before the request was sent", seen));
+    if (this.#context.isAbove(this.#id)) {
+      return broken("unprocessed", this.#unavailable("its GOAWAY says the request was not processed", seen));
+    }
+    if (rstCode === constants.NGHTTP2_REFUSED_STREAM && !this.#responded) {
+      return broken("unprocessed", this.#unavailable("the stream was refused (REFUSED_STREAM)"), rstCode);
+    }
+    if (seen !== undefined) return broken("ambiguous", seen);
+    const message = this.#context.describe(`the stream was reset with ${errorCodeName(rstCode)}`);
+    const options = this.#error === undefined ? undefined : { cause: this.#error };
+    return broken("ambiguous", new StatusError(statusOfErrorCode(rstCode), message, options), rstCode);
+  }
+
+  #unavailable(what: string, cause?: Error): StatusError {
+    return unavailable(this.#context.describe(what), cause);
+  }
+}
+
+const deadStream: Stream = { write: () => true, end() {}, pause() {}, resume() {}, cancel() {} };
+
+function unavailable(message: string, cause?: unknown): StatusError {
+  return new StatusError(StatusCode.unavailable, message, cause === undefined ? undefined : { cause });
+}
+
+function toHeaderList(headers: IncomingHttpHeaders): HeaderList {
+  return Object.entries(headers).flatMap(([name, value]) => {
+    if (name.startsWith(":") || value === undefined) return [];
+    return Array.isArray(value) ? value.map((each) => [name, each] as const) : [[name, value] as const];
+  });
+}
+
+/** A socket keeps the process alive only while a stream is open on it. */
+function setReferenced(socket: Duplex | undefined, referenced: boolean): void {
+  if (socket === undefined || !("ref" in socket) || !("unref" in socket)) return;
+  const method = referenced ? socket.ref : socket.unref;
+  if (typeof method === "function") method.call(socket);
+}
