@@ -112,10 +112,9 @@ function alpnError(socket: Duplex): Error | undefined {
 
 function explain(error: Error, address: Address, options: DialOptions): string {
   const text = messageOf(error);
-  const hint =
-    options.secure && "code" in error && error.code === "EPROTO"
-      ? " (the peer seems not to speak TLS: use http://)"
-      : "";
-  const named = text.includes(String(address.port)) ? text : `${text} (${formatAddress(address)})`;
-  return `${named}${hint}`;
+  // what OpenSSL says of an answer that is no TLS record
+  if (options.secure && /wrong version number|packet length too long/.test(text)) {
+    return `${formatAddress(address)} does not speak TLS: use http:// if that is meant`;
+  }
+  return text.includes(String(address.port)) ? text : `${text} (${formatAddress(address)})`;
 }

@@ -1,0 +1,44 @@
+import { createChannel, parseTarget } from "@evenkeel/core";
+import { createHttp2Connector } from "@evenkeel/http2";
+import { describe, expect, it } from "vitest";
+import { createConnectTransport } from "./connect-transport.ts";
+import { createGrpcTransport } from "./grpc-transport.ts";
+import { createGrpcWebTransport } from "./grpc-web-transport.ts";
+import type { ConnectTransportOptions } from "./options.ts";
+
+const baseUrl = "http://orders.test:8080";
+
+describe("options that are wrong throw at creation and name themselves", () => {
+  it.each([
+    [{ baseUrl: "orders.test:8080" }, /unsupported scheme "orders.test"/],
+    [{ baseUrl: "" }, /malformed target ""/],
+    [{ baseUrl: undefined }, /malformed target/],
+    [{ baseUrl: "ftp://a" }, /unsupported scheme "ftp"/],
+    [{ baseUrl, httpVersion: "1.1" }, /httpVersion: .*"1\.1"/],
+    [{ baseUrl, httpVersion: 2 }, /httpVersion: expected "2", got 2/],
+    [{ baseUrl, policy: "round_robin" }, /policy: expected a function such as roundRobin\(\)/],
+    [{ baseUrl, resolver: {} }, /resolver: expected a function such as dns\(\)/],
+    [{ baseUrl, sessionManager: {} }, /sessionManager is not supported: .* channel/],
+    [{ baseUrl, nodeOptions: { settings: {} } }, /nodeOptions\.settings is not supported/],
+    [{ baseUrl, pingIntervalMs: 0 }, /pingIntervalMs: expected more than 0/],
+    [{ baseUrl, connectTimeoutMs: -5 }, /connectTimeoutMs: expected more than 0 milliseconds, got -5/],
+    [{ baseUrl, idleConnectionTimeoutMs: "1s" }, /idleTimeoutMs|idleConnectionTimeoutMs/],
+    [{ baseUrl, compressMinBytes: -1 }, /compressMinBytes: expected an integer from 0/],
+    [{ baseUrl, readMaxBytes: 0 }, /readMaxBytes: expected an integer from 1/],
+    [{ baseUrl, writeMaxBytes: 2 ** 33 }, /writeMaxBytes: expected an integer/],
+    [{ baseUrl, defaultTimeoutMs: Number.NaN }, /defaultTimeoutMs: expected a number/],
+  ])("%j", (options, message) => {
+    for (const create of [createConnectTransport, createGrpcTransport, createGrpcWebTransport]) {
+      expect(() => create(options as unknown as ConnectTransportOptions)).toThrow(message);
+    }
+  });
+
+  it("a channel together with what makes one", () => {
+    const connector = createHttp2Connector({ target: parseTarget(baseUrl) });
+    const channel = createChannel({ target: baseUrl, connector });
+    expect(() => createGrpcTransport({ baseUrl, channel, connectTimeoutMs: 1 })).toThrow(
+      /connectTimeoutMs with channel/,
+    );
+    expect(createGrpcTransport({ baseUrl, channel }).channel).toBe(channel);
+  });
+});
