@@ -222,7 +222,12 @@ export class Channel {
     const before = this.#activity;
     if (before.kind !== "closed") this.#activity = { kind: "closed", reason, pool: this.#stop() };
     this.#queue.failAll(reason);
-    if (this.#activity.kind === "closed") await this.#activity.pool?.close();
+    const pool = this.#activity.kind === "closed" ? this.#activity.pool : undefined;
+    if (pool === undefined) return;
+    // whoever awaits this is to live to see it, though sockets are unref'd
+    const keepAlive = this.#clock.setTimeout(() => {}, Number.POSITIVE_INFINITY, { ref: true });
+    await pool.close();
+    keepAlive.cancel();
   }
 
   /** Stops resolver and timers, and hands out the pool, which the caller closes. */

@@ -1,0 +1,93 @@
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { createConnection } from "node:net";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const root = new URL("../../", import.meta.url);
+const folder = new URL("../.snippets/", import.meta.url);
+const port = 18_473;
+
+type Snippet = ChildProcessByStdio<null, Readable, Readable>;
+
+/** The blocks of a README that are marked as runnable: ```ts name */
+async function snippets(readme: string): Promise<ReadonlyMap<string, string>> {
+  const markdown = await readFile(new URL(readme, root), "utf8");
+  return new Map([...markdown.matchAll(/^```ts (\w+)\n(.*?)^```$/gms)].map(([, name = "", code = ""]) => [name, code]));
+}
+
+/** Runs a snippet as it stands, but for the addresses and the places of what it imports. */
+async function start(readme: string, name: string): Promise<Snippet> {
+  const code = (await snippets(readme)).get(name);
+  if (code === undefined) throw new Error(`no snippet "${name}" in ${readme}`);
+  await mkdir(folder, { recursive: true });
+  const file = new URL(`${readme.replaceAll(/\W/g, "-")}-${name}.ts`, folder);
+  const here = code
+    .replace("http://orders.shop.svc.cluster.local:8080", `http://127.0.0.1:${port}`)
+    .replace(`["10.0.0.1:8080", "10.0.0.2:8080"]`, `["127.0.0.1:${port}"]`)
+    .replace("server.listen(8080)", `server.listen(${port}, "127.0.0.1")`)
+    .replace("./gen/", "../gen/")
+    .replace("./routes.ts", "../e2e/fixtures/routes.ts");
+  await writeFile(file, here);
+  return spawn(process.execPath, [fileURLToPath(file)], { stdio: ["ignore", "pipe", "pipe"], timeout: 20_000 });
+}
+
+async function run(readme: string, name: string): Promise<string> {
+  const child = await start(readme, name);
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
+  expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
+  return stdout;
+}
+
+async function listening(): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const socket = createConnection(port, "127.0.0.1");
+    const connected = await once(socket, "connect").then(
+      () => true,
+      () => false,
+    );
+    socket.destroy();
+    if (connected) return;
+    await sleep(50);
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
+
+describe("the README's", () => {
+  let server: Snippet;
+
+  beforeAll(async () => {
+    server = await start("README.md", "server");
+    await listening();
+  });
+
+  it("client gets an answer from its server", async () => {
+    expect(await run("README.md", "client")).toBe("pod-1 answered\n");
+  });
+
+  it("client with a policy gets an answer, and shows its connections", async () => {
+    expect(await run("README.md", "policy")).toMatch(/state: 'ready'/);
+  });
+
+  it("client of the connect package gets an answer", async () => {
+    await run("packages/connect/README.md", "client");
+  });
+
+  afterAll(async () => {
+    server.kill("SIGTERM");
+    const [code] = await once(server, "exit");
+    expect(code).toBe(0);
+  });
+});
+
+it("every option of the transports is in the README of connect, with its default", async () => {
+  const markdown = await readFile(new URL("packages/connect/README.md", root), "utf8");
+  const source = await readFile(new URL("packages/connect/src/options.ts", root), "utf8");
+  const listed = [...markdown.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+  const declared = [...source.matchAll(/^ {2}readonly (\w+)\?{0,1}: /gm)].map(([, name]) => name);
+  expect(new Set(listed)).toEqual(new Set(declared));
+});
