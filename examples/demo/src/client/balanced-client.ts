@@ -1,0 +1,67 @@
+import {
+  type BalancedTransport,
+  createConnectTransport,
+  createGrpcTransport,
+  createGrpcWebTransport,
+  type TransportOptions,
+} from "@evenkeel/connect";
+import { dns, leastRequest, type Policy, type ResolverFactory, roundRobin, subscribe } from "@evenkeel/core";
+import type { Cluster } from "@evenkeel/testing";
+import type { DemoOptions, PolicyName, Protocol, ResolverName } from "../options.ts";
+import { type DemoClient, type PodConnection, sender } from "./client.ts";
+
+const createTransport: Readonly<Record<Protocol, (options: TransportOptions) => BalancedTransport>> = {
+  connect: createConnectTransport,
+  grpc: createGrpcTransport,
+  "grpc-web": createGrpcWebTransport,
+};
+
+const policies: Readonly<Record<PolicyName, () => Policy>> = {
+  "round-robin": roundRobin,
+  "least-request": leastRequest,
+};
+
+/** Answers of the DNS server are cached this long, and looked up this often, so that a run stays short. */
+const dnsTtlSeconds = 1;
+const dnsRefreshMs = 1_000;
+
+const resolvers: Readonly<Record<ResolverName, (cluster: Cluster) => Promise<ResolverFactory>>> = {
+  cluster: async (cluster) => cluster.resolver(),
+  async dns(cluster) {
+    const { address } = await cluster.startDns({ ttlSeconds: dnsTtlSeconds });
+    return dns({ servers: [address], refreshMs: dnsRefreshMs });
+  },
+};
+
+/** The client that has a connection to every pod. It dials at once. */
+export async function createBalancedClient(options: DemoOptions, cluster: Cluster): Promise<DemoClient> {
+  const transport = createTransport[options.protocol]({
+    baseUrl: cluster.url,
+    resolver: await resolvers[options.resolver](cluster),
+    policy: policies[options.policy](),
+  });
+  const { channel } = transport;
+  let inFlightAtLoss = 0;
+  const unsubscribe = subscribe("connection.closed", ({ target, orderly, streamsLost }) => {
+    if (target === channel.target.text && !orderly) inFlightAtLoss += streamsLost;
+  });
+  channel.connect();
+  return {
+    send: sender(transport, options.method, options.delayMs),
+    connections() {
+      // DNS knows no names
+      const names = new Map(cluster.pods.map(({ name, address }) => [`${address.host}:${address.port}`, name]));
+      const byPod = channel.snapshot().endpoints.map(({ podName, address, state }): [string, PodConnection] => {
+        return [podName ?? names.get(address) ?? address, { state, open: state === "ready" ? 1 : 0 }];
+      });
+      return new Map(byPod);
+    },
+    get inFlightAtLoss() {
+      return inFlightAtLoss;
+    },
+    async close() {
+      await transport.close();
+      unsubscribe();
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { steadyPods } from "./display/text.ts";
+import type { DemoOptions } from "./options.ts";
+import type { DemoResult, RunResult } from "./result.ts";
+import { runDemo } from "./run.ts";
+
+const short = { rate: 200, seconds: 3 };
+
+async function run(options: Partial<DemoOptions>): Promise<RunResult> {
+  const { runs } = await runDemo({ ...short, ...options });
+  expect(runs).toHaveLength(1);
+  return runs[0]!;
+}
+
+/** The load went on until after the last event, and every RPC is accounted for. */
+function expectComplete({ rpcs, ok, failed, perPod, events }: RunResult): void {
+  expect(ok + failed).toBe(rpcs);
+  expect(Object.values(perPod).reduce((sum, answered) => sum + answered, 0)).toBe(ok);
+  expect(events.at(-1)?.kind).toBe("exited");
+  expect(events.at(-1)?.rpcsBefore).toBeLessThan(rpcs - short.rate / 2);
+}
+
+function expectFairNewPods({ newPods, latencyMs }: RunResult, pods: readonly string[]): void {
+  expect(Object.keys(newPods).sort()).toEqual([...pods].sort());
+  for (const { firstRpcMs, fairShareMs } of Object.values(newPods)) {
+    expect(firstRpcMs).toBeLessThanOrEqual(500 + latencyMs.max); // a busy machine shows in every RPC
+    expect(fairShareMs).not.toBeNull();
+  }
+}
+
+describe("the demo", () => {
+  it("scales from 5 pods to 7 and back without losing an RPC, evenly", async () => {
+    const result = await run({ scenario: "scale", protocol: "grpc" });
+    expect(result).toMatchObject({ failed: 0, messages: [], inFlightAtLoss: 0 });
+    expectComplete(result);
+    expectFairNewPods(result, ["pod-6", "pod-7"]);
+    const steady = steadyPods(result).map((pod) => result.perPod[pod]!);
+    expect(steady).toHaveLength(5);
+    const mean = steady.reduce((sum, answered) => sum + answered, 0) / steady.length;
+    for (const answered of steady) expect(Math.abs(answered - mean)).toBeLessThanOrEqual(0.05 * mean);
+    expect(Object.keys(result.connections)).toEqual(["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]);
+  });
+
+  it("replaces every pod without losing an RPC", async () => {
+    const result = await run({ scenario: "rolling", protocol: "grpc-web" });
+    expect(result).toMatchObject({ failed: 0, messages: [], inFlightAtLoss: 0 });
+    expectComplete(result);
+    const replacing = ["pod-6", "pod-7", "pod-8", "pod-9", "pod-10"];
+    expectFairNewPods(result, replacing);
+    expect(Object.keys(result.connections)).toEqual(replacing);
+  });
+
+  it("loses no more than what was under way on a pod that is killed, and says so", async () => {
+    const result = await run({ scenario: "kill", method: "charge", delayMs: 100 });
+    expectComplete(result);
+    const killed = result.events.find(({ kind }) => kind === "killed")!.pod;
+    expect(result.inFlightAtLoss).toBeGreaterThan(0); // 20 RPCs are under way at any time, on 6 pods
+    expect(result.failed).toBeLessThanOrEqual(result.inFlightAtLoss);
+    for (const message of result.messages) expect(message).toContain(`to ${killed} (`);
+    expect(result.connections[killed]).toBeUndefined();
+  });
+
+  it("loses no idempotent RPC when a pod is killed, in the closed loop", async () => {
+    const load = { rate: 0, callers: 20, rpcsPerCaller: 60 };
+    const result = await run({ scenario: "kill", method: "ping", policy: "least-request", ...load });
+    expect(result).toMatchObject({ failed: 0, messages: [] });
+    expectComplete(result);
+    expect(result.rpcs).toBeGreaterThanOrEqual(20 * 60);
+    expect(result.latencyMs.max).toBeLessThanOrEqual(1_000);
+  });
+
+  it("shows the stock client with one pod for everything", async () => {
+    const result = await run({ scenario: "scale", client: "connect-node" });
+    expect(result).toMatchObject({ policy: null, resolver: null });
+    const busy = Object.keys(result.perPod).filter((pod) => result.perPod[pod] !== 0);
+    expect(busy).toHaveLength(1);
+    expect(Object.keys(result.connections)).toEqual(busy);
+    expect(result.newPods).toMatchObject({
+      "pod-6": { firstRpcMs: null, fairShareMs: null },
+      "pod-7": { firstRpcMs: null, fairShareMs: null },
+    });
+  });
+
+  it("finds pods by DNS too", async () => {
+    const result = await run({ scenario: "rolling", resolver: "dns" });
+    expect(result).toMatchObject({ failed: 0, messages: [] });
+    expectComplete(result);
+    expect(Object.keys(result.connections).sort()).toEqual(["pod-10", "pod-6", "pod-7", "pod-8", "pod-9"]);
+  });
+
+  it("ends when it is told to", async () => {
+    const controller = new AbortController();
+    const { promise: started, resolve } = Promise.withResolvers<void>();
+    const display = { intervalMs: 1_000, started: () => resolve(), event() {}, update() {}, finished() {} };
+    const demo = runDemo(short, { display, signal: controller.signal });
+    await started;
+    controller.abort(new Error("enough"));
+    await expect(demo).rejects.toThrow("enough");
+  });
+});
+
+describe("the command line", () => {
+  const main = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [new URL("./main.ts", import.meta.url).pathname, ...args]);
+
+  it("prints nothing but a JSON document with --json, with the fields that the README names", async () => {
+    const { stdout } = await main("--json", "--scenario", "kill", "--rate", "50", "--seconds", "1");
+    const { runs } = JSON.parse(stdout) as DemoResult;
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    const fields = [...readme.matchAll(/^\| `([a-zA-Z]+)` \|/gm)].map(([, field]) => field);
+    expect(fields.sort()).toEqual(Object.keys(runs[0]!).sort());
+  });
+
+  it("exits with code 2, and says what is allowed, for a mistake", async () => {
+    await expect(main("--protocol", "h3")).rejects.toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringContaining('--protocol: expected connect, grpc or grpc-web, got "h3"'),
+    });
+  });
+});

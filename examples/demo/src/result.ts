@@ -1,0 +1,65 @@
+import type { ClientName, Method, PolicyName, Protocol, ResolverName, ScenarioName } from "./options.ts";
+
+/** What `--json` prints. */
+export interface DemoResult {
+  readonly runs: readonly RunResult[];
+}
+
+/** What one scenario came to. `…Ms` are milliseconds; those of a moment count from the start of the load. */
+export interface RunResult {
+  readonly scenario: ScenarioName;
+  readonly client: ClientName;
+  readonly protocol: Protocol;
+  readonly method: Method;
+  /** `null` for a client that has none. */
+  readonly policy: PolicyName | null;
+  /** `null` for a client that has none. */
+  readonly resolver: ResolverName | null;
+  readonly rpcs: number;
+  readonly ok: number;
+  readonly failed: number;
+  /** Failed RPCs by status code. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** The first few different messages of failed RPCs. */
+  readonly messages: readonly string[];
+  /**
+   * Streams whose HEADERS were written, and that were not answered, on connections when these were lost. The stock
+   * client does not tell: 0.
+   */
+  readonly inFlightAtLoss: number;
+  readonly elapsedMs: number;
+  /** The longest gap between two completions. */
+  readonly stallMs: number;
+  /** RPCs that succeeded, by the pod that the response names; 0 for pods that answered none. */
+  readonly perPod: Readonly<Record<string, number>>;
+  /** Of all RPCs, also those that failed, from the moment at which each was due. */
+  readonly latencyMs: Latency;
+  readonly events: readonly RunEvent[];
+  /** Pods that became ready during the load. */
+  readonly newPods: Readonly<Record<string, NewPod>>;
+  /** Connections that were open at the end of the load. */
+  readonly connections: Readonly<Record<string, number>>;
+}
+
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+  readonly max: number;
+}
+
+export interface RunEvent {
+  readonly atMs: number;
+  readonly kind: "started" | "ready" | "frozen" | "thawed" | "terminating" | "killed" | "exited";
+  readonly pod: string;
+  /** RPCs that had completed before it. */
+  readonly rpcsBefore: number;
+}
+
+export interface NewPod {
+  readonly readyAtMs: number;
+  /** From being ready to the first answer; `null` without one. */
+  readonly firstRpcMs: number | null;
+  /** From being ready until it answered, within a second, 80 % of what the mean pod did; `null` if it never did. */
+  readonly fairShareMs: number | null;
+}

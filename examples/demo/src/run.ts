@@ -1,0 +1,26 @@
+import type { Display } from "./display/display.ts";
+import { silent } from "./display/silent.ts";
+import { type DemoOptions, defaultOptions, type ScenarioName, scenarioNames } from "./options.ts";
+import type { DemoResult, RunResult } from "./result.ts";
+import { runScenario } from "./run-scenario.ts";
+
+export interface RunDemoContext {
+  /** Shows what happens. Default: nothing does. */
+  readonly display?: Display;
+  /** Ends the demo: `runDemo` then rejects with its reason, after everything is closed. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs the scenarios one after another, each on a cluster of its own. RPCs that fail are part of the result.
+ *
+ * Rejects with an `Error` when a cluster cannot be brought into the state that a scenario asks for.
+ */
+export async function runDemo(options: Partial<DemoOptions> = {}, context: RunDemoContext = {}): Promise<DemoResult> {
+  const settings: DemoOptions = { ...defaultOptions, ...options };
+  const { display = silent, signal = new AbortController().signal } = context;
+  const scenarios: readonly ScenarioName[] = settings.scenario === "all" ? scenarioNames : [settings.scenario];
+  const runs: RunResult[] = [];
+  for (const scenario of scenarios) runs.push(await runScenario(scenario, settings, display, signal));
+  return { runs };
+}
