@@ -1,8 +1,8 @@
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import type { Connection, Connector } from "./connection/connection.ts";
 import type { ConnectivityState } from "./connection/state.ts";
-import { describeEndpoint, usableEndpoints } from "./endpoint/endpoint.ts";
-import { messageOf, StatusCode, StatusError } from "./errors.ts";
+import { usableEndpoints } from "./endpoint/endpoint.ts";
+import { StatusCode, StatusError } from "./errors.ts";
 import { hasSubscribers, publish } from "./events.ts";
 import { durationOption } from "./options.ts";
 import type { Outcome } from "./outcome/outcome.ts";
@@ -11,8 +11,10 @@ import type { Picker, PickInfo, PickResult } from "./picker/picker.ts";
 import { leastRequest } from "./policy/least-request.ts";
 import type { Policy } from "./policy/policy.ts";
 import { Pool } from "./pool/pool.ts";
+import { causeOfUnavailability, describeUnavailability, type Unavailability } from "./pool/unavailable.ts";
 import { type Random, systemRandom } from "./random.ts";
 import { dns } from "./resolver/dns.ts";
+import { type Resolution, resolutionError } from "./resolver/resolution.ts";
 import type { Resolver, ResolverFactory, ResolverUpdate } from "./resolver/resolver.ts";
 import { type ChannelSnapshot, snapshotOf } from "./snapshot.ts";
 import { parseTarget, type Target } from "./target/target.ts";
@@ -54,6 +56,8 @@ export class Channel {
   readonly #connector: Connector;
   readonly #resolverFactory: ResolverFactory;
   readonly #policy: Policy;
+  /** Chooses where RPCs go when the policy's choice is full. */
+  readonly #overflow: Policy;
   readonly #waitForReady: boolean;
   readonly #idleTimeoutMs: number;
   readonly #clock: Clock;
@@ -74,11 +78,12 @@ export class Channel {
     this.target = parseTarget(options.target);
     this.#connector = options.connector;
     this.#resolverFactory = options.resolver ?? dns();
-    this.#policy = options.policy ?? leastRequest();
+    this.#random = options.random ?? systemRandom;
+    this.#overflow = leastRequest({ random: this.#random });
+    this.#policy = options.policy ?? this.#overflow;
     this.#waitForReady = options.waitForReady ?? false;
     this.#idleTimeoutMs = durationOption("idleTimeoutMs", options.idleTimeoutMs ?? 900_000);
     this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom;
     this.#poolTimes = {
       connectTimeoutMs: durationOption("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
       drainTimeoutMs: durationOption("drainTimeoutMs", options.drainTimeoutMs ?? 30_000),
@@ -157,15 +162,15 @@ export class Channel {
       handler.failed(signal.reason);
       return;
     }
+    this.connect();
     if (this.#activity.kind === "closed") {
       handler.failed(this.#activity.reason);
       return;
     }
-    this.connect();
     this.#lastUsedAt = this.#clock.now();
     const result = this.#pick(info);
     if (result.kind === "complete") handler.picked(result.connection);
-    else if (result.kind === "queue" || (result.kind === "fail" && this.#dialStale())) {
+    else if (result.kind === "queue" || (result.kind === "fail" && (this.#dialStale() || this.#waitForReady))) {
       this.#queue.add(info, handler, signal);
     } else handler.failed(result.error);
   }
@@ -188,41 +193,22 @@ export class Channel {
 
   /** Plain JSON: what the channel is made of right now. */
   snapshot(): ChannelSnapshot {
-    const active = this.#activity.kind === "active" ? this.#activity : undefined;
+    const pool = this.#activity.kind === "idle" ? undefined : this.#activity.pool;
     return snapshotOf({
       target: this.target.text,
       state: this.state,
       queued: this.#queue.length,
       totals: this.#totals,
-      members: active?.pool.members ?? [],
-      draining: active?.pool.draining ?? [],
+      members: pool?.members ?? [],
+      draining: pool?.draining ?? [],
       attemptsOf: (connection) => this.#attempts.get(connection) ?? { attempts: 0, failed: 0 },
-      resolverError: resolutionError(active?.resolution),
+      resolverError: this.#activity.kind === "active" ? resolutionError(this.#activity.resolution) : undefined,
     });
   }
 
   /** Takes no new RPC, fails those that wait, lets the others finish. Resolves when every connection is gone. */
   async close(): Promise<void> {
-    await this.#end(new StatusError(StatusCode.unavailable, `the channel to ${this.target.text} is closed`));
-  }
-
-  /** Ends every RPC and every connection at once. */
-  destroy(error?: Error): void {
-    const reason = error ?? new StatusError(StatusCode.unavailable, `the channel to ${this.target.text} was destroyed`);
-    const pool = this.#activity.kind === "active" || this.#activity.kind === "closed" ? this.#activity.pool : undefined;
-    void this.#end(reason);
-    pool?.destroy(reason);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  async #end(reason: Error): Promise<void> {
-    const before = this.#activity;
-    if (before.kind !== "closed") this.#activity = { kind: "closed", reason, pool: this.#stop() };
-    this.#queue.failAll(reason);
-    const pool = this.#activity.kind === "closed" ? this.#activity.pool : undefined;
+    const pool = this.#end(new StatusError(StatusCode.unavailable, `the channel to ${this.target.text} is closed`));
     if (pool === undefined) return;
     // whoever awaits this is to live to see it, though sockets are unref'd
     const keepAlive = this.#clock.setTimeout(() => {}, Number.POSITIVE_INFINITY, { ref: true });
@@ -230,33 +216,56 @@ export class Channel {
     keepAlive.cancel();
   }
 
-  /** Stops resolver and timers, and hands out the pool, which the caller closes. */
-  #stop(): Pool | undefined {
-    if (this.#activity.kind !== "active") return undefined;
-    const { pool, resolver, idle } = this.#activity;
-    this.#activity = { kind: "idle" };
-    resolver?.close();
-    idle?.cancel();
+  /** Ends every RPC and every connection at once. */
+  destroy(error?: Error): void {
+    const reason = error ?? new StatusError(StatusCode.unavailable, `the channel to ${this.target.text} was destroyed`);
+    this.#end(reason)?.destroy(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Takes no RPCs from here on. Returns the pool, which the caller closes or destroys. */
+  #end(reason: Error): Pool | undefined {
+    if (this.#activity.kind === "active") {
+      this.#stop(this.#activity, { kind: "closed", reason, pool: this.#activity.pool });
+    } else if (this.#activity.kind === "idle") {
+      this.#activity = { kind: "closed", reason, pool: undefined };
+    }
+    this.#queue.failAll(reason);
+    return this.#activity.kind === "closed" ? this.#activity.pool : undefined;
+  }
+
+  /** Stops resolver and timers. The caller closes the pool. */
+  #stop({ resolver, idle }: Active, next: Activity): void {
+    this.#activity = next; // before the resolver is closed, which may come back
     this.#ready = [];
     this.#picker = queuePicker;
-    return pool;
+    idle?.cancel();
+    resolver?.close();
   }
 
   #watchIdleness(afterMs: number): Timer | undefined {
     if (this.#idleTimeoutMs === Number.POSITIVE_INFINITY) return undefined;
     return this.#clock.setTimeout(() => {
-      if (this.#activity.kind !== "active") return;
-      const { pool } = this.#activity;
+      const active = this.#activity;
+      if (active.kind !== "active") return;
+      const { pool } = active;
       const busy = this.#queue.length > 0 || [...this.#ready, ...pool.draining].some(({ inFlight }) => inFlight > 0);
       const left = busy ? this.#idleTimeoutMs : this.#lastUsedAt + this.#idleTimeoutMs - this.#clock.now();
-      if (left > 0) this.#activity.idle = this.#watchIdleness(left);
-      else void this.#stop()?.close();
+      if (left > 0) {
+        active.idle = this.#watchIdleness(left);
+        return;
+      }
+      this.#stop(active, { kind: "idle" });
+      void pool.close();
     }, afterMs);
   }
 
   #resolved(active: Active, update: ResolverUpdate): void {
     if (this.#activity !== active) return;
-    publish("resolver.update", { target: this.target.text, update });
+    publish("resolver.update", { target: this.target.text, update }); // a subscriber may close the channel
     if (update.kind === "endpoints") {
       active.resolution = { kind: "known", size: update.endpoints.length, error: undefined };
       active.pool.update(usableEndpoints(update.endpoints));
@@ -292,64 +301,42 @@ export class Channel {
   }
 
   #drainQueue(): void {
-    if (this.#queue.length > 0) this.#queue.drain((info) => this.#pick(info));
+    this.#queue.drain((info) => {
+      if (this.#ready.length > 0 && !this.#ready.some(hasRoom)) return undefined;
+      const result = this.#pick(info);
+      return result.kind === "fail" && this.#waitForReady ? queue : result;
+    });
   }
 
-  /** The policy's choice, or when that connection is full the next one that is not. */
+  /** The policy's choice, or when that connection is full the least busy one that is not. */
   #pick(info: PickInfo): PickResult<Connection> {
     const result = this.#picker.pick(info);
-    if (result.kind === "fail" && this.#waitForReady) return queue;
     if (result.kind !== "complete" || hasRoom(result.connection)) return result;
-    const ready = this.#ready;
-    const start = ready.indexOf(result.connection);
-    for (let step = 1; step < ready.length; step++) {
-      const connection = ready[(start + step) % ready.length];
-      if (connection !== undefined && hasRoom(connection)) return { kind: "complete", connection };
-    }
-    return queue;
+    const [first, ...rest] = this.#ready.filter(hasRoom);
+    return first === undefined ? queue : this.#overflow(undefined, [first, ...rest]).pick(info);
   }
 
+  /** Dials what an RPC that finds nothing ready may have dialled. Returns whether anything is. */
   #dialStale(): boolean {
-    if (this.#activity.kind !== "active" || !this.#activity.pool.dialStale()) return false;
+    if (this.#activity.kind !== "active" || this.#ready.length > 0) return false;
+    if (!this.#activity.pool.dialStale()) return false;
     this.#changed();
     return true;
   }
 
   #unavailable(): StatusError {
-    const cause = this.#lastError();
-    const options = cause === undefined ? undefined : { cause };
-    return new StatusError(StatusCode.unavailable, this.#describe(), options);
+    const cause =
+      this.#activity.kind === "active" ? causeOfUnavailability(this.#unavailability(this.#activity)) : undefined;
+    return new StatusError(StatusCode.unavailable, this.#describe(), cause === undefined ? undefined : { cause });
   }
 
-  /** Why there is no connection. */
   #describe(): string {
-    const { text } = this.target;
-    if (this.#activity.kind !== "active") return `${text}: not connected`;
-    const { resolution, pool } = this.#activity;
-    if (resolution.kind === "pending") return `${text}: its endpoints are not known yet`;
-    if (resolution.kind === "failed")
-      return `${text}: its endpoints could not be learnt: ${messageOf(resolution.error)}`;
-    const members = [...pool.members];
-    const stale = resolution.error === undefined ? "" : ` (and the resolver fails: ${messageOf(resolution.error)})`;
-    if (members.length === 0) {
-      const found = resolution.size === 0 ? "it has no endpoints" : `none of its ${resolution.size} endpoints is ready`;
-      return `${text}: ${found}${stale}`;
-    }
-    if (this.#ready.length > 0) {
-      return `${text}: all ${this.#ready.length} connections are at their limit of concurrent streams${stale}`;
-    }
-    const failed = members.findLast(({ lastError }) => lastError !== undefined);
-    const last =
-      failed?.lastError === undefined ? "none was dialled yet" : `last error: ${messageOf(failed.lastError)}`;
-    const names = members.slice(0, 3).map(({ endpoint }) => describeEndpoint(endpoint));
-    const more = members.length > 3 ? ` and ${members.length - 3} more` : "";
-    return `${text}: no connection to any of ${names.join(", ")}${more} is ready; ${last}${stale}`;
+    if (this.#activity.kind !== "active") return `${this.target.text}: not connected`;
+    return describeUnavailability(this.#unavailability(this.#activity));
   }
 
-  #lastError(): Error | undefined {
-    if (this.#activity.kind !== "active") return undefined;
-    const { resolution, pool } = this.#activity;
-    return [...pool.members].findLast(({ lastError }) => lastError)?.lastError ?? resolutionError(resolution);
+  #unavailability({ resolution, pool }: Active): Unavailability {
+    return { target: this.target.text, resolution, members: [...pool.members], ready: this.#ready.length };
   }
 }
 
@@ -365,16 +352,6 @@ interface Active {
   /** Undefined while the factory runs. */
   resolver: Resolver | undefined;
   idle: Timer | undefined;
-}
-
-/** What the resolver last said. */
-type Resolution =
-  | { readonly kind: "pending" }
-  | { readonly kind: "known"; readonly size: number; readonly error: Error | undefined }
-  | { readonly kind: "failed"; readonly error: Error };
-
-function resolutionError(resolution: Resolution | undefined): Error | undefined {
-  return resolution === undefined || resolution.kind === "pending" ? undefined : resolution.error;
 }
 
 const queue = { kind: "queue" } as const;

@@ -10,6 +10,8 @@ export interface RetryBudgetOptions {
 
 /** Free retries are saved up for this long. */
 const reserveSeconds = 10;
+/** Room for what RPCs pay in, also where few retries are free or none. */
+const leastRoom = 10;
 
 /**
  * Bounds how much retries add to the load, so that they cannot bring down what is left of a service: a share of the
@@ -47,6 +49,6 @@ export class RetryBudget {
 
   /** What many RPCs paid in is kept for one burst, and not for ever. */
   #add(amount: number): void {
-    this.#balance = Math.min(this.#balance + amount, this.#minPerSecond * reserveSeconds);
+    this.#balance = Math.min(this.#balance + amount, Math.max(this.#minPerSecond * reserveSeconds, leastRoom));
   }
 }

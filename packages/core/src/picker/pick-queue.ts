@@ -42,6 +42,10 @@ export class PickQueue<C extends Candidate> {
   /** Waits for `drain` to find a connection; fails with `signal.reason` as soon as `signal` aborts. */
   add(info: PickInfo, handler: PickHandler<C>, signal: AbortSignal | undefined): void {
     const { clock, timeoutMs, maxLength, describe } = this.#options;
+    if (signal?.aborted === true) {
+      handler.failed(signal.reason); // no event would come
+      return;
+    }
     if (this.#entries.size >= maxLength) {
       handler.failed(
         new StatusError(StatusCode.resourceExhausted, `${maxLength} RPCs wait for a connection already: ${describe()}`),
@@ -67,11 +71,15 @@ export class PickQueue<C extends Candidate> {
     signal?.addEventListener("abort", onAbort, { once: true });
   }
 
-  /** Offers every waiting RPC to `pick`, oldest first; those that still get no connection stay. */
-  drain(pick: (info: PickInfo) => PickResult<C>): void {
-    for (const entry of [...this.#entries]) {
-      if (!this.#entries.has(entry)) continue; // failed or aborted by the handler of one before it
+  /**
+   * Offers waiting RPCs to `pick`, oldest first; those that still get no connection stay. `undefined` says that none
+   * of the others would get one.
+   */
+  drain(pick: (info: PickInfo) => PickResult<C> | undefined): void {
+    // an iterator of a Set passes over what handlers take out, and comes to what they add
+    for (const entry of this.#entries) {
       const result = pick(entry.info);
+      if (result === undefined) return;
       if (result.kind === "complete") {
         this.#remove(entry);
         entry.handler.picked(result.connection);

@@ -3,6 +3,7 @@ export class DialLimiter {
   readonly #limit: number;
   readonly #waiting = new Set<() => void>();
   #active = 0;
+  #holds = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -10,27 +11,35 @@ export class DialLimiter {
 
   /** Calls `dial` when a place is free, perhaps at once. Returns the function that gives the place, or the wait, up. */
   acquire(dial: () => void): () => void {
-    if (this.#active >= this.#limit) {
-      this.#waiting.add(dial);
-    } else {
-      this.#active++;
-      dial();
-    }
+    this.#waiting.add(dial);
+    this.#handOut();
     let released = false;
     return () => {
       if (released) return;
       released = true;
       if (this.#waiting.delete(dial)) return;
       this.#active--;
-      this.#next();
+      this.#handOut();
     };
   }
 
-  #next(): void {
-    const [dial] = this.#waiting;
-    if (dial === undefined || this.#active >= this.#limit) return;
-    this.#waiting.delete(dial);
-    this.#active++;
-    dial();
+  /** Hands out no place while `change` runs, so that none goes to a dial that `change` is about to give up. */
+  hold(change: () => void): void {
+    this.#holds++;
+    try {
+      change();
+    } finally {
+      this.#holds--;
+      this.#handOut();
+    }
+  }
+
+  #handOut(): void {
+    for (const dial of this.#waiting) {
+      if (this.#holds > 0 || this.#active >= this.#limit) return;
+      this.#waiting.delete(dial);
+      this.#active++;
+      dial();
+    }
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "../clock.ts";
 import type { Connection, ConnectionEnd, ConnectionListener, Connector, Goaway } from "../connection/connection.ts";
 import type { ConnectivityState } from "../connection/state.ts";
-import { describeEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
+import { describeEndpoint, type Endpoint, formatAddress } from "../endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "../errors.ts";
 import { publish } from "../events.ts";
 import type { Random } from "../random.ts";
@@ -51,6 +51,7 @@ export class Member {
   #awaited = false;
   #dialledAt = Number.NEGATIVE_INFINITY;
   #lastError: Error | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(endpoint: Endpoint, context: MemberContext) {
     this.#endpoint = endpoint;
@@ -78,9 +79,14 @@ export class Member {
     return this.#lastError;
   }
 
+  /** When `lastError` was seen, by the clock. */
+  get failedAt(): number {
+    return this.#failedAt;
+  }
+
   /** Takes what the resolver now says of the same endpoint; other addresses are dialled anew. */
   update(endpoint: Endpoint): void {
-    const moved = JSON.stringify(endpoint.addresses) !== JSON.stringify(this.#endpoint.addresses);
+    const moved = addressesOf(endpoint) !== addressesOf(this.#endpoint);
     this.#endpoint = endpoint;
     if (this.#phase.kind === "ready" && !moved) this.#phase.connection.endpoint = endpoint;
     if (!moved) return;
@@ -129,7 +135,7 @@ export class Member {
     let wasReady = false;
     const event = () => ({
       target: this.#context.target,
-      endpoint: this.#endpoint,
+      endpoint: connection().endpoint,
       connection: connection().label,
     });
     return {
@@ -138,7 +144,6 @@ export class Member {
         wasReady = true;
         this.#phase.timeout.cancel();
         this.#releaseDial();
-        this.#awaited = false;
         this.#lastError = undefined;
         connection().endpoint = this.#endpoint;
         this.#phase = { kind: "ready", connection: connection(), since: this.#context.clock.now() };
@@ -169,33 +174,44 @@ export class Member {
       connection.destroy(new StatusError(StatusCode.unavailable, text)); // `closed` takes it from here
       return;
     }
-    const planned = goaway.errorCode === 0 && this.#isProven();
+    const isProven = this.#isProven();
     this.#leave(new StatusError(StatusCode.unavailable, text), false);
-    this.#dialAgain(planned);
+    this.#dialAgain(isProven, goaway.errorCode === 0);
   }
 
   #onLost(end: ConnectionEnd): void {
-    const planned = this.#isProven();
+    const isProven = this.#isProven();
     if (this.#phase.kind === "connecting") this.#phase.timeout.cancel();
+    this.#phase = { kind: "idle" };
     this.#releaseDial();
-    this.#lastError = end.reason;
-    this.#dialAgain(planned);
+    this.#fail(end.reason);
+    this.#dialAgain(isProven, true);
   }
 
   #isProven(): boolean {
     return this.#phase.kind === "ready" && this.#context.clock.now() - this.#phase.since >= provenAfterMs;
   }
 
-  /** At once after a connection that had proven itself, else after the backoff, counted from the dial before. */
-  #dialAgain(planned: boolean): void {
+  #fail(error: Error): void {
+    this.#lastError = error;
+    this.#failedAt = this.#context.clock.now();
+  }
+
+  /**
+   * At once after a connection that had proven itself, unless its peer sent it away with an error; that, and what ends
+   * before, takes the backoff, counted from the dial before, or from the end of a connection that had proven itself.
+   */
+  #dialAgain(isProven: boolean, isForgiven: boolean): void {
+    if (this.#phase.kind === "shutdown") return; // by whoever heard of the end
     const { clock, random } = this.#context;
-    this.#phase = { kind: "idle" };
     this.#awaited = false;
-    this.#failures = planned ? 0 : this.#failures + 1;
-    if (planned) {
+    if (isProven) this.#failures = 0;
+    if (isProven && isForgiven) {
       this.dial();
     } else {
-      const delay = Math.max(0, this.#dialledAt + backoffDelay(this.#failures, random) - clock.now());
+      this.#failures++;
+      const since = isProven ? clock.now() : this.#dialledAt;
+      const delay = Math.max(0, since + backoffDelay(this.#failures, random) - clock.now());
       this.#phase = { kind: "backoff", timer: clock.setTimeout(() => this.dial(), delay) };
     }
     this.#context.suspected();
@@ -214,9 +230,13 @@ export class Member {
       phase.connection.destroy(reason);
     }
     if (phase.kind === "ready") {
-      this.#lastError = reason;
+      this.#fail(reason);
       this.#context.retired(phase.connection, unwanted);
       phase.connection.drain();
     }
   }
+}
+
+function addressesOf(endpoint: Endpoint): string {
+  return endpoint.addresses.map(formatAddress).join();
 }

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "../clock.ts";
 import type { Connection, Connector } from "../connection/connection.ts";
-import { describeEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
+import type { Endpoint } from "../endpoint/endpoint.ts";
+import { StatusCode, StatusError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { DialLimiter } from "./dial-limiter.ts";
 import { Member } from "./member.ts";
@@ -32,6 +33,9 @@ export class Pool {
   readonly #members = new Map<string, Member>();
   /** Connections that finish their streams; those that left the set with the timer that ends them by force. */
   readonly #draining = new Map<Connection, Timer | undefined>();
+  /** Members that left the set, until they are closed. */
+  readonly #leaving = new Set<Member>();
+  #closed = false;
   #emptied: (() => void) | undefined;
 
   constructor(options: PoolOptions) {
@@ -51,20 +55,25 @@ export class Pool {
     return [...this.#members.values()].flatMap(({ connection }) => (connection === undefined ? [] : [connection]));
   }
 
-  /** Makes the members fit the set: dials what is new, then parts with what left it. */
+  /** Makes the members fit the set: dials what is new, then parts with what left it. Does nothing once closed. */
   update(endpoints: readonly Endpoint[]): void {
+    if (this.#closed) return;
     const current = new Map([...this.#members].map(([key, member]) => [key, member.endpoint]));
     const { added, updated, removed } = reconcile(current, endpoints);
-    for (const endpoint of updated) this.#members.get(endpoint.key)?.update(endpoint);
-    for (const endpoint of added) {
-      const member = new Member(endpoint, this.#memberContext());
-      this.#members.set(endpoint.key, member);
-      member.dial();
+    for (const { key } of removed) {
+      const member = this.#members.get(key);
+      if (member !== undefined) this.#leaving.add(member);
+      this.#members.delete(key);
     }
-    const leaving = removed.flatMap(({ key }) => this.#members.get(key) ?? []);
-    for (const { key } of removed) this.#members.delete(key);
+    const joining = added.map((endpoint) => new Member(endpoint, this.#memberContext()));
+    for (const member of joining) this.#members.set(member.endpoint.key, member);
+    // the sets are complete from here on, for callbacks that come back or close the pool
+    for (const endpoint of updated) this.#members.get(endpoint.key)?.update(endpoint);
+    for (const member of joining) member.dial();
     this.#options.changed();
-    for (const member of leaving) member.close();
+    this.#closeMembers(this.#leaving);
+    this.#leaving.clear();
+    this.#limitDrains(({ endpoint }) => !this.#members.has(endpoint.key));
   }
 
   /** Cuts the backoff of endpoints short that were not dialled lately. Returns whether any dials now. */
@@ -76,9 +85,11 @@ export class Pool {
 
   /** Lets every connection finish its streams. Resolves when the last is gone. */
   async close(): Promise<void> {
-    const members = [...this.#members.values()];
+    this.#closed = true;
+    const members = [...this.#members.values(), ...this.#leaving];
     this.#members.clear();
-    for (const member of members) member.close();
+    this.#closeMembers(members);
+    this.#limitDrains(() => true);
     if (this.#draining.size === 0) return;
     await new Promise<void>((resolve) => {
       const before = this.#emptied;
@@ -106,11 +117,24 @@ export class Pool {
     };
   }
 
+  #closeMembers(members: Iterable<Member>): void {
+    this.#limiter.hold(() => {
+      for (const member of members) member.close();
+    });
+  }
+
+  /** A connection that GOAWAY retired may take the time that its peer allows, but only while its endpoint is wanted. */
+  #limitDrains(isUnwanted: (connection: Connection) => boolean): void {
+    for (const [connection, timer] of this.#draining) {
+      if (timer === undefined && isUnwanted(connection)) this.#draining.set(connection, this.#limitDrain(connection));
+    }
+  }
+
   #limitDrain(connection: Connection): Timer {
     const { clock, drainTimeoutMs } = this.#options;
     return clock.setTimeout(() => {
-      const who = describeEndpoint(connection.endpoint);
-      connection.destroy(new Error(`${who} left the set, its streams did not finish within ${drainTimeoutMs} ms`));
+      const message = `${connection.label} is not wanted any more, and its streams did not finish within ${drainTimeoutMs} ms`;
+      connection.destroy(new StatusError(StatusCode.unavailable, message));
     }, drainTimeoutMs);
   }
 

@@ -1,4 +1,4 @@
-import { promises as nodeDns } from "node:dns";
+import { NODATA, NOTFOUND, promises as nodeDns } from "node:dns";
 import { isIP } from "node:net";
 import type { Timer } from "../clock.ts";
 import { createEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
@@ -7,7 +7,7 @@ import { publish } from "../events.ts";
 import { backoffDelay } from "../pool/backoff.ts";
 import { jitter } from "../random.ts";
 import type { Target } from "../target/target.ts";
-import type { Resolver, ResolverContext, ResolverFactory, ResolverListener } from "./resolver.ts";
+import type { Resolver, ResolverContext, ResolverFactory, ResolverListener, ResolverUpdate } from "./resolver.ts";
 
 /** An address of a host name. */
 export interface HostAddress {
@@ -99,19 +99,21 @@ class DnsResolver implements Resolver {
   async #poll(): Promise<void> {
     this.#running = true;
     this.#startedAt = this.#context.clock.now();
-    try {
-      const endpoints = await this.#resolve();
-      if (this.#closed) return;
-      this.#failures = 0;
-      this.#listener({ kind: "endpoints", endpoints });
-    } catch (cause) {
-      if (this.#closed) return;
-      this.#failures++;
-      const message = `DNS look-up of ${this.#target.host} failed: ${messageOf(cause)}`;
-      this.#listener({ kind: "error", error: new StatusError(StatusCode.unavailable, message, { cause }) });
-    }
+    const update = await this.#lookUp();
     this.#running = false;
+    if (this.#closed) return;
+    this.#failures = update.kind === "error" ? this.#failures + 1 : 0;
     this.#schedule();
+    this.#listener(update);
+  }
+
+  async #lookUp(): Promise<ResolverUpdate> {
+    try {
+      return { kind: "endpoints", endpoints: await this.#resolve() };
+    } catch (cause) {
+      const message = `DNS look-up of ${this.#target.host} failed: ${messageOf(cause)}`;
+      return { kind: "error", error: new StatusError(StatusCode.unavailable, message, { cause }) };
+    }
   }
 
   #schedule(): void {
@@ -132,16 +134,17 @@ class DnsResolver implements Resolver {
   async #resolve(): Promise<readonly Endpoint[]> {
     const { host, port } = this.#target;
     if (this.#options.srv !== undefined) return await this.#resolveSrv(`${this.#options.srv}.${host}`);
-    const addresses = await this.#lookup(host);
-    warnOfClusterIp(this.#target, addresses);
-    return toEndpoints(addresses, port);
+    const endpoints = toEndpoints(await this.#lookup(host), port);
+    if (!this.#closed) warnOfClusterIp(this.#target, endpoints);
+    return endpoints;
   }
 
   async #resolveSrv(name: string): Promise<readonly Endpoint[]> {
     const records = await this.#servers.resolveSrv(name);
     const first = Math.min(...records.map(({ priority }) => priority));
     const chosen = records.filter(({ priority }) => priority === first);
-    const endpoints = await Promise.all(
+    if (chosen.length === 0) throw new Error(`${name} has no SRV record`);
+    const found = await Promise.allSettled(
       chosen.map(async (record) => {
         const addresses = await this.#lookup(record.name);
         return toEndpoints(addresses, record.port).map((endpoint) => ({
@@ -150,7 +153,11 @@ class DnsResolver implements Resolver {
         }));
       }),
     );
-    return endpoints.flat();
+    const endpoints = found.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+    const failures = found.flatMap((each) => (each.status === "rejected" ? [each.reason] : []));
+    // a host that is gone takes only itself away; one that could not be looked up may be there still
+    if (endpoints.length === 0 || !failures.every(isGone)) throw new AggregateError(failures, "");
+    return endpoints;
   }
 
   async #lookup(host: string): Promise<readonly HostAddress[]> {
@@ -161,7 +168,7 @@ class DnsResolver implements Resolver {
         : servers !== undefined
           ? await this.#query(host)
           : await nodeDns.lookup(host, { all: true });
-    if (found.length === 0) throw new Error(`${host} has no address`);
+    if (found.length === 0) throw Object.assign(new Error(`${host} has no address`), { code: NODATA });
     return found;
   }
 
@@ -171,6 +178,10 @@ class DnsResolver implements Resolver {
     if (v6.status === "fulfilled" && v6.value.length > 0) return v6.value.map((address) => ({ address, family: 6 }));
     throw v4.status === "rejected" ? v4.reason : new Error(`${host} has no address`);
   }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === NOTFOUND || error.code === NODATA);
 }
 
 function toEndpoints(found: readonly HostAddress[], port: number): readonly Endpoint[] {
@@ -189,11 +200,11 @@ function toEndpoints(found: readonly HostAddress[], port: number): readonly Endp
 const warnedOf = new Set<string>();
 
 /** A Service name with one address is most likely a virtual IP, behind which nothing can be balanced. */
-function warnOfClusterIp({ host, text }: Target, addresses: readonly HostAddress[]): void {
-  if (addresses.length !== 1 || !/\.svc(\.|$)/.test(host) || warnedOf.has(host)) return;
+function warnOfClusterIp({ host, text }: Target, [endpoint, ...others]: readonly Endpoint[]): void {
+  if (endpoint === undefined || others.length > 0 || !/\.svc(\.|$)/.test(host) || warnedOf.has(host)) return;
   warnedOf.add(host);
   const message =
-    `${host} resolves to the single address ${addresses[0]?.address}. If that is a ClusterIP, every RPC goes to one ` +
+    `${host} resolves to the single address ${endpoint.addresses[0].host}. If that is a ClusterIP, every RPC goes to one ` +
     "pod: use a headless Service (clusterIP: None), so that DNS tells the pods' addresses.";
   process.emitWarning(message, { type: "EvenkeelWarning", code: "EVENKEEL_CLUSTER_IP" });
   publish("warning", { target: text, message });

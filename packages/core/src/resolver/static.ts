@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net";
 import { createEndpoint, type Endpoint, type EndpointInit } from "../endpoint/endpoint.ts";
 import type { ResolverFactory } from "./resolver.ts";
 
@@ -21,7 +22,7 @@ export function staticEndpoints(addresses: readonly (string | EndpointInit)[]): 
 
 function toEndpoint(address: string | EndpointInit): Endpoint {
   const init = typeof address === "string" ? parseAddress(address) : address;
-  if (typeof init?.host !== "string" || init.host === "") {
+  if (typeof init?.host !== "string" || !isHost(init.host)) {
     throw new TypeError(`malformed endpoint ${JSON.stringify(address)}: expected "host:port" or {host, port}`);
   }
   if (!Number.isInteger(init.port) || init.port < 1 || init.port > 65_535) {
@@ -33,7 +34,12 @@ function toEndpoint(address: string | EndpointInit): Endpoint {
   return createEndpoint(init);
 }
 
+/** A name or an address, without brackets. */
+function isHost(host: string): boolean {
+  return host.includes(":") ? isIPv6(host) : /^[^[\]\s/]+$/.test(host);
+}
+
 function parseAddress(text: string): EndpointInit {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]/\s]+)):(\d+)$/.exec(text);
+  const match = /^(?:\[([^[\]\s]*:[^[\]\s]*)\]|([^:[\]/\s]+)):(\d+)$/.exec(text);
   return { host: match?.[1] ?? match?.[2] ?? "", port: Number(match?.[3]) };
 }

@@ -1,0 +1,36 @@
+import type { Candidate } from "../src/load/candidate.ts";
+import type { Picker } from "../src/picker/picker.ts";
+import { pod } from "./endpoints.ts";
+
+/** A candidate whose load the test sets. */
+export interface LoadedCandidate extends Candidate {
+  inFlight: number;
+}
+
+/** `pod-1` to `pod-<count>`, with the loads that are given, else 0. */
+export function candidates(count: number, loads: readonly number[] = []): [LoadedCandidate, ...LoadedCandidate[]] {
+  const [first, ...rest] = Array.from({ length: count }, (_, index) => ({
+    endpoint: pod(index + 1),
+    inFlight: loads[index] ?? 0,
+  }));
+  if (first === undefined) throw new RangeError("a policy gets at least one candidate");
+  return [first, ...rest];
+}
+
+/** Picks. Throws an `Error` when the picker finds nothing. */
+export function pick<C extends Candidate>(picker: Picker<C>): C {
+  const result = picker.pick({ path: "/demo.v1.Demo/Call" });
+  if (result.kind !== "complete") throw new Error(`expected a connection, got ${result.kind}`);
+  return result.connection;
+}
+
+export function pickKeys<C extends Candidate>(picker: Picker<C>, times: number): string[] {
+  return Array.from({ length: times }, () => pick(picker).endpoint.key);
+}
+
+/** How often each candidate is picked, by its key. */
+export function shares<C extends Candidate>(picker: Picker<C>, times: number): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const key of pickKeys(picker, times)) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
