@@ -16,6 +16,7 @@ it.each([
   await using cluster = await startCluster({ pod: { module }, size: 2 });
   const server = await cluster.startDns({ ttlSeconds: 0 });
   const updates: ResolverUpdate[] = [];
+  const shared: ResolverUpdate[] = [];
   const factory = dns({ servers: [server.address], refreshMs: 50, ...options });
   const context = { clock: systemClock, random: systemRandom };
   const resolver = factory(parseTarget(cluster.url), (update) => updates.push(update), context);
@@ -24,6 +25,9 @@ it.each([
   const addresses = () => pods().map(({ address }) => `${address.host}:${address.port}`);
 
   await expect.poll(() => hostsOf(updates.at(-1))).toEqual(addresses().toSorted());
+  const other = factory(parseTarget(cluster.url), (update) => shared.push(update), context);
+  expect(shared).toEqual([updates.at(-1)]); // from the look-up that there is already
+  other.close();
   await cluster.scale(3);
   await expect.poll(() => hostsOf(updates.at(-1))).toEqual(addresses().toSorted());
   expect(hostsOf(updates.at(-1))).toHaveLength(3);

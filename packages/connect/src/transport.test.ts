@@ -404,7 +404,13 @@ describe("a transport", () => {
 
   it("reports every attempt once", async () => {
     const server = await startServer();
-    const retiring = await startPeer({ onRequest: (_id, peer) => peer.goaway(0, 0) });
+    let connections = 0;
+    const retiring = await startPeer({
+      onConnect: (peer) => {
+        if (++connections === 1) peer.settings();
+      },
+      onRequest: (_id, peer) => peer.goaway(0, 0),
+    });
     const { client, transport } = clientOf([retiring, server.address]);
     await connected(transport);
     const events: Events["attempt.end"][] = [];

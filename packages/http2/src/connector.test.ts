@@ -252,6 +252,16 @@ describe("a connection", () => {
     await dialled.closed;
   });
 
+  it("destroyed while it drains, ends its streams with the reason of that", async () => {
+    const dialled = await dialPeer({});
+    const { ended } = request(dialled.connection);
+    dialled.connection.drain();
+    const reason = new Error("out of time");
+    dialled.connection.destroy(reason);
+    expect(await ended).toMatchObject({ fate: "ambiguous", error: reason });
+    expect(await dialled.closed).toEqual({ reason, orderly: false, streamsLost: 1 });
+  });
+
   it("whose pings are not answered is dead", async () => {
     const clock = new FakeClock();
     const options = { clock, pingIntervalMs: 1_000, pingTimeoutMs: 500 };

@@ -101,12 +101,13 @@ export class NodeHttp2Connection implements Connection {
   drain(): void {
     this.#draining = true;
     this.#end ??= { reason: new Error(`${this.label} was closed`), orderly: true };
-    if (this.#session === undefined) this.destroy(this.#end.reason);
+    if (this.#session === undefined) this.destroy(new Error(`${this.label} was closed`));
     else if (this.#inFlight === 0) this.#close(this.#session);
   }
 
   destroy(reason: Error): void {
-    this.#end ??= { reason, orderly: false };
+    // what ends it by force counts, and not that it was on its way to an orderly end
+    if (this.#end === undefined || this.#end.orderly) this.#end = { reason, orderly: false };
     if (this.#session === undefined) {
       this.#giveUpDial();
       process.nextTick(() => this.#finish(reason, false));

@@ -21,9 +21,9 @@ export interface Connection extends Candidate {
    * cannot take the request closes it with fate `unsent`.
    */
   open(head: RequestHead, listener: StreamListener): Stream;
-  /** Takes no new streams, lets those under way finish, then closes. */
+  /** Takes no new streams, lets those under way finish, then closes. `closed` may come before it returns. */
   drain(): void;
-  /** Ends at once: streams under way end with the fate that they have. */
+  /** Ends at once: streams under way end with the fate that they have. `closed` may come before it returns. */
   destroy(reason: Error): void;
 }
 
@@ -33,7 +33,7 @@ export interface ConnectionListener {
   ready(): void;
   /** A stream ended on a connection that was at its `maxStreams`, or `maxStreams` rose. */
   capacity(): void;
-  /** The peer sent GOAWAY: it takes no new streams. May come twice. */
+  /** The peer sent GOAWAY: it takes no new streams. May come twice; the streams that it refuses are told after it. */
   goaway(goaway: Goaway): void;
   /** The connection is gone; every stream of it has been told, or is told in this turn. */
   closed(end: ConnectionEnd): void;
@@ -50,7 +50,7 @@ export interface Goaway {
 export interface ConnectionEnd {
   /** What was seen. For an orderly end, a text that says so. */
   readonly reason: Error;
-  /** Whether it ended as planned: drained, closed by us, or by the peer while it was idle. */
+  /** Whether it ended as planned: drained, or closed by the peer while it was idle, without an error. */
   readonly orderly: boolean;
   /** Streams that had been written and not been answered when it ended. */
   readonly streamsLost: number;

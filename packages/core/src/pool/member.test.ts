@@ -266,11 +266,28 @@ describe("a member that gets GOAWAY", () => {
     expect(member.connection).toBe(latest());
   });
 
-  test("takes the backoff when the connection was ready for less than 1 s", () => {
-    const harness = readyMember(400);
+  test("dials again after a pause when it was ready for less than 1 s, and RPCs wait for it", () => {
+    const harness = readyMember(10);
+    for (const pauseMs of [50, 80, 128, 204.8, 327.68, 524.288, 838.8608, 1_000, 1_000]) {
+      harness.latest().sendGoaway();
+      expect(harness.member.state).toBe("connecting");
+      const sinceDial = pauseMs === 50 ? 10 : 0;
+      expect(timeToNextDial(harness)).toBeCloseTo(pauseMs - sinceDial);
+      harness.latest().becomeReady();
+    }
+    harness.clock.tick(1_000);
     harness.latest().sendGoaway();
-    expect(harness.member.state).toBe("transientFailure");
-    expect(timeToNextDial(harness)).toBeCloseTo(600);
+    expect(harness.connector.dials).toHaveLength(11);
+    harness.latest().becomeReady();
+    harness.latest().sendGoaway();
+    expect(timeToNextDial(harness)).toBeCloseTo(50);
+  });
+
+  test("dials again after a pause when its peer closed it in good order within 1 s", () => {
+    const harness = readyMember(10);
+    harness.latest().hangUp();
+    expect(harness.member.state).toBe("connecting");
+    expect(timeToNextDial(harness)).toBeCloseTo(40);
   });
 
   test("takes the backoff after an error code, however long the connection was ready", () => {

@@ -5,11 +5,14 @@ import { describeEndpoint, type Endpoint, formatAddress } from "../endpoint/endp
 import { StatusCode, StatusError } from "../errors.ts";
 import { publish } from "../events.ts";
 import type { Random } from "../random.ts";
-import { backoffDelay } from "./backoff.ts";
+import { type BackoffOptions, backoffDelay } from "./backoff.ts";
 import type { DialLimiter } from "./dial-limiter.ts";
 
 /** A connection that was ready this long, in milliseconds, and ends is no failure of its endpoint. */
 const provenAfterMs = 1_000;
+
+/** Between dials of an endpoint that sends its connections away in good order before they have proven themselves. */
+const dismissalBackoff: BackoffOptions = { initialMs: 50, multiplier: 1.6, maxMs: 1_000, jitter: 0.2 };
 
 /** What the members of a pool share. */
 export interface MemberContext {
@@ -47,6 +50,8 @@ export class Member {
   #phase: Phase = { kind: "idle" };
   #releaseDial: () => void = () => {};
   #failures = 0;
+  /** Connections in a row that ended in good order too soon. */
+  #dismissals = 0;
   /** Whether RPCs wait for the dial under way. */
   #awaited = false;
   #dialledAt = Number.NEGATIVE_INFINITY;
@@ -176,7 +181,7 @@ export class Member {
     }
     const isProven = this.#isProven();
     this.#leave(new StatusError(StatusCode.unavailable, text), false);
-    this.#dialAgain(isProven, goaway.errorCode === 0);
+    this.#dialAgain(isProven, goaway.errorCode !== 0 ? "failed" : isProven ? "served" : "dismissed");
   }
 
   #onLost(end: ConnectionEnd): void {
@@ -185,7 +190,7 @@ export class Member {
     this.#phase = { kind: "idle" };
     this.#releaseDial();
     this.#fail(end.reason);
-    this.#dialAgain(isProven, true);
+    this.#dialAgain(isProven, isProven ? "served" : end.orderly ? "dismissed" : "failed");
   }
 
   #isProven(): boolean {
@@ -197,25 +202,36 @@ export class Member {
     this.#failedAt = this.#context.clock.now();
   }
 
-  /**
-   * At once after a connection that had proven itself, unless its peer sent it away with an error; that, and what ends
-   * before, takes the backoff, counted from the dial before, or from the end of a connection that had proven itself.
-   */
-  #dialAgain(isProven: boolean, isForgiven: boolean): void {
+  #dialAgain(isProven: boolean, after: "served" | "dismissed" | "failed"): void {
     if (this.#phase.kind === "shutdown") return; // by whoever heard of the end
     const { clock, random } = this.#context;
     this.#awaited = false;
-    if (isProven) this.#failures = 0;
-    if (isProven && isForgiven) {
-      this.dial();
-    } else {
-      this.#failures++;
-      const since = isProven ? clock.now() : this.#dialledAt;
-      const delay = Math.max(0, since + backoffDelay(this.#failures, random) - clock.now());
-      this.#phase = { kind: "backoff", timer: clock.setTimeout(() => this.dial(), delay) };
+    if (isProven) {
+      this.#failures = 0;
+      this.#dismissals = 0;
+    }
+    switch (after) {
+      case "served":
+        this.dial();
+        break;
+      case "dismissed":
+        // the endpoint is well, and RPCs wait for it: this only keeps from dialling in a circle
+        this.#failures = 0;
+        this.#dismissals++;
+        this.#dialAt(this.#dialledAt + backoffDelay(this.#dismissals, random, dismissalBackoff));
+        break;
+      case "failed":
+        this.#failures++;
+        this.#dialAt((isProven ? clock.now() : this.#dialledAt) + backoffDelay(this.#failures, random));
+        break;
     }
     this.#context.suspected();
     this.#context.changed();
+  }
+
+  #dialAt(time: number): void {
+    const { clock } = this.#context;
+    this.#phase = { kind: "backoff", timer: clock.setTimeout(() => this.dial(), Math.max(0, time - clock.now())) };
   }
 
   /** Parts with whatever the phase holds. */

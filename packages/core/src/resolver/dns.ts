@@ -1,6 +1,6 @@
 import { NODATA, NOTFOUND, promises as nodeDns } from "node:dns";
 import { isIP } from "node:net";
-import type { Timer } from "../clock.ts";
+import type { Clock, Timer } from "../clock.ts";
 import { createEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
 import { messageOf, StatusCode, StatusError } from "../errors.ts";
 import { publish } from "../events.ts";
@@ -8,6 +8,7 @@ import { backoffDelay } from "../pool/backoff.ts";
 import { jitter } from "../random.ts";
 import type { Target } from "../target/target.ts";
 import type { Resolver, ResolverContext, ResolverFactory, ResolverListener, ResolverUpdate } from "./resolver.ts";
+import { SharedResolvers } from "./shared.ts";
 
 /** An address of a host name. */
 export interface HostAddress {
@@ -50,8 +51,20 @@ export function dns(options: DnsOptions = {}): ResolverFactory {
       listener({ kind: "endpoints", endpoints: [createEndpoint({ host: target.host, port: target.port })] });
       return { resolveNow() {}, close() {} };
     }
-    return new DnsResolver(target, listener, context, options, refreshMs);
+    const start = (tell: ResolverListener): Resolver => new DnsResolver(target, tell, context, options, refreshMs);
+    if (options.lookup !== undefined) return start(listener); // what it finds is its own
+    const key = JSON.stringify([target.host, target.port, options.servers, options.srv, refreshMs]);
+    return sharedBy(context.clock).join(key, listener, start);
   };
+}
+
+const shared = new WeakMap<Clock, SharedResolvers>();
+
+/** Channels to the same host look it up together: each sees the same, and DNS is asked once. */
+function sharedBy(clock: Clock): SharedResolvers {
+  const resolvers = shared.get(clock) ?? new SharedResolvers();
+  shared.set(clock, resolvers);
+  return resolvers;
 }
 
 class DnsResolver implements Resolver {
