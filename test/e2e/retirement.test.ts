@@ -15,6 +15,7 @@ import { staticEndpoints } from "@evenkeel/core";
 import { createLifecycle, type Lifecycle } from "@evenkeel/server";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { guardStockClients } from "../../packages/server/test-helpers/stock-client.ts";
 import { ChargeRequestSchema, ChargeResponseSchema, DemoService } from "../gen/demo/v1/demo_pb.ts";
 
 interface ManagedServer {
@@ -94,8 +95,9 @@ const clients: readonly { readonly name: string; readonly connect: (address: str
   },
 ];
 
-describe.each(clients)("a stock $name client on a quiet connection loses nothing", ({ connect }) => {
+describe.each(clients)("a $name client on a quiet connection loses nothing", ({ connect }) => {
   it("when the connection is retired again and again", async () => {
+    onTestFinished(guardStockClients());
     const server = await startManagedServer();
     const charge = connect(server.address);
     for (let round = 0; round < 10; round++) {

@@ -10,7 +10,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { createGrpcTransport, type TransportOptions } from "@evenkeel/connect";
 import { staticEndpoints } from "@evenkeel/core";
 import { expect, it, onTestFinished } from "vitest";
-import { cert, key } from "../../packages/server/test/certificate.ts";
+import { cert, key } from "../../packages/server/test-helpers/certificate.ts";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 
 const routes = (router: ConnectRouter) =>

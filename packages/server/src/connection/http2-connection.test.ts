@@ -1,0 +1,243 @@
+import { EventEmitter } from "node:events";
+import type { ServerHttp2Session } from "node:http2";
+import { Duplex } from "node:stream";
+import { expect, test } from "vitest";
+import { FakeClock } from "../../test-helpers/fake-clock.ts";
+import type { Injection } from "../wire/wire.ts";
+import type { ConnectionEvent } from "./connection.ts";
+import { Http2Connection, type Http2ConnectionSettings } from "./http2-connection.ts";
+
+/** A session that does nothing but remember. */
+class FakeSession extends EventEmitter {
+  closed = false;
+  destroyed = false;
+  readonly pings: ((error: Error | null) => void)[] = [];
+  ping(callback: (error: Error | null) => void): boolean {
+    if (this.destroyed) throw new Error("ERR_HTTP2_INVALID_SESSION");
+    this.pings.push(callback);
+    return true;
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+interface Bench {
+  readonly clock: FakeClock;
+  readonly session: FakeSession;
+  readonly socket: Duplex;
+  readonly connection: Http2Connection;
+  readonly events: ConnectionEvent[];
+  injection: Injection;
+  injections: number;
+  gone: number;
+}
+
+function bench(settings: Partial<Http2ConnectionSettings> = {}): Bench {
+  const clock = new FakeClock();
+  const session = new FakeSession();
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  const events: ConnectionEvent[] = [];
+  const self: Omit<Bench, "connection"> = {
+    ...{ clock, session, socket, events },
+    ...{ injection: { kind: "written" } as const, injections: 0, gone: 0 },
+  };
+  const connection = new Http2Connection({
+    id: 1,
+    protocol: "h2c",
+    session: session as unknown as ServerHttp2Session,
+    socket,
+    wire: {
+      inject: () => {
+        self.injections++;
+        return self.injection;
+      },
+    },
+    settings: {
+      maxConnectionAgeMs: Number.POSITIVE_INFINITY,
+      maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
+      goawayNoticeTimeoutMs: 5_000,
+      goawayPingTimeoutMs: 1_000,
+      clock,
+      random: () => 0.5,
+      ...settings,
+    },
+    observer: {
+      onEvent: (event) => events.push(event),
+      onClose: () => {
+        self.gone++;
+      },
+    },
+  });
+  return Object.assign(self, { connection });
+}
+
+const eventLoopTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const summary = (events: readonly ConnectionEvent[]): unknown[] =>
+  events.map((event) => [event.type, "cause" in event ? event.cause : "notice" in event ? event.notice.kind : ""]);
+
+test.each([
+  { random: 0, age: 900 },
+  { random: 0.5, age: 1_000 },
+  { random: 0.999999, age: 1_100 },
+])("maximum age is jittered by 10 %: random $random retires at $age ms", ({ random, age }) => {
+  const { clock, connection } = bench({ maxConnectionAgeMs: 1_000, random: () => random });
+  clock.tick(age - 1);
+  expect(connection.snapshot()).toMatchObject({ state: "ready", goawaysSent: 0, ageMs: age - 1 });
+  clock.tick(1);
+  expect(connection.snapshot()).toMatchObject({ state: "retiring", goawaysSent: 1 });
+});
+
+test("a maximum age near the longest delay of a timer does not fire at once", () => {
+  const { clock, connection } = bench({ maxConnectionAgeMs: 2 ** 31 - 1, random: () => 0.999 });
+  clock.tick(2 ** 31 - 2);
+  expect(connection.snapshot().state).toBe("ready");
+  clock.tick(1);
+  expect(connection.snapshot().state).toBe("retiring");
+});
+
+test("without a maximum age no timer is set", () => {
+  expect(bench().clock.pending).toBe(0);
+});
+
+test("notice, PING, its answer, final GOAWAY", async () => {
+  const { clock, session, socket, connection, events } = bench();
+  connection.retire("maxAge");
+  connection.retire("shutdown");
+  expect(session.pings).toHaveLength(1);
+  clock.tick(999);
+  expect(session.closed).toBe(false);
+  session.pings[0]?.(null);
+  expect(session.closed).toBe(true);
+  expect(connection.snapshot()).toMatchObject({ state: "draining", goawaysSent: 2 });
+  socket.destroy();
+  await eventLoopTurn();
+  expect(summary(events)).toEqual([
+    ["opened", ""],
+    ["retiring", "maxAge"],
+    ["draining", "acknowledged"],
+    ["closed", "retired"],
+  ]);
+  expect(clock.pending).toBe(0);
+});
+
+test("the PING's timeout sends the final GOAWAY; a cancelled PING waits for it, a late answer changes nothing", () => {
+  const { clock, session, connection, events } = bench();
+  connection.retire("requested");
+  session.pings[0]?.(new Error("ERR_HTTP2_PING_CANCEL"));
+  expect(session.closed).toBe(false);
+  clock.tick(1_000);
+  expect(session.closed).toBe(true);
+  session.pings[0]?.(null);
+  expect(summary(events)).toEqual([
+    ["opened", ""],
+    ["retiring", "requested"],
+    ["draining", "unanswered"],
+  ]);
+});
+
+test("a busy wire is tried again until it takes the notice", () => {
+  const self = bench();
+  self.injection = { kind: "busy" };
+  self.connection.retire("requested");
+  self.clock.tick(100);
+  expect(self.injections).toBeGreaterThan(5);
+  expect(self.injections).toBeLessThan(20);
+  expect(self.connection.snapshot()).toMatchObject({ state: "retiring", goawaysSent: 0 });
+  self.injection = { kind: "written" };
+  self.clock.tick(16);
+  expect(self.connection.snapshot()).toMatchObject({ state: "retiring", goawaysSent: 1 });
+  expect(self.session.pings).toHaveLength(1);
+});
+
+test("a wire that stays busy for goawayNoticeTimeoutMs, or has no way, gets the final GOAWAY only", () => {
+  const busy = bench();
+  busy.injection = { kind: "busy" };
+  busy.connection.retire("requested");
+  busy.clock.tick(4_999);
+  expect(busy.session.closed).toBe(false);
+  busy.clock.tick(1);
+  expect(busy.session.closed).toBe(true);
+  expect(busy.events.at(-1)).toMatchObject({ type: "draining", notice: { kind: "busy" } });
+
+  const unsupported = bench();
+  unsupported.injection = { kind: "unsupported", reason: "no descriptor" };
+  unsupported.connection.retire("requested");
+  expect(unsupported.session.closed).toBe(true);
+  expect(unsupported.events.at(-1)).toMatchObject({ notice: { kind: "unsupported", reason: "no descriptor" } });
+  expect(unsupported.connection.snapshot().goawaysSent).toBe(1);
+});
+
+test.each(["closed", "destroyed"] as const)("a session that is %s already is neither told nor pinged", (state) => {
+  const self = bench();
+  self.session[state] = true;
+  self.connection.retire("shutdown");
+  expect(self.injections).toBe(0);
+  expect(self.session.pings).toHaveLength(0);
+  expect(self.events.at(-1)).toMatchObject({ type: "draining", notice: { kind: "needless" } });
+});
+
+test("a session destroyed while the wire was busy, or the PING under way, makes no trouble", () => {
+  const busy = bench();
+  busy.injection = { kind: "busy" };
+  busy.connection.retire("requested");
+  busy.session.destroyed = true;
+  busy.clock.tick(5_000);
+  const pinged = bench();
+  pinged.connection.retire("requested");
+  pinged.session.destroyed = true;
+  pinged.clock.tick(5_000);
+  expect([busy.session.closed, pinged.session.closed]).toEqual([false, false]);
+});
+
+test("the grace counts from the first GOAWAY and destroys the socket", async () => {
+  const self = bench({ maxConnectionAgeGraceMs: 500, goawayPingTimeoutMs: 100 });
+  self.injection = { kind: "busy" };
+  self.connection.retire("maxAge");
+  self.clock.tick(1_000);
+  expect(self.connection.snapshot().goawaysSent).toBe(0);
+  self.injection = { kind: "written" };
+  self.clock.tick(16);
+  self.clock.tick(480);
+  expect(self.socket.destroyed).toBe(false);
+  self.clock.tick(20);
+  expect(self.socket.destroyed).toBe(true);
+  await eventLoopTurn();
+  expect(self.events.at(-1)).toMatchObject({ type: "closed", cause: "graceOver", connection: { state: "closed" } });
+  expect([self.clock.pending, self.gone]).toEqual([0, 1]);
+});
+
+test("after our FIN a silent peer is waited for no longer than 5 s", async () => {
+  const { clock, socket, connection, session } = bench();
+  connection.retire("requested");
+  session.pings[0]?.(null);
+  socket.end();
+  await eventLoopTurn();
+  clock.tick(4_999);
+  expect(socket.destroyed).toBe(false);
+  clock.tick(1);
+  expect(socket.destroyed).toBe(true);
+});
+
+test("a connection that the client or the program ends leaves no timer, and its FIN starts none", async () => {
+  const { clock, socket, events } = bench({ maxConnectionAgeMs: 1_000 });
+  socket.end();
+  await eventLoopTurn();
+  expect(clock.pending).toBe(1);
+  socket.destroy();
+  await eventLoopTurn();
+  expect(clock.pending).toBe(0);
+  expect(summary(events)).toEqual([
+    ["opened", ""],
+    ["closed", "other"],
+  ]);
+});
+
+test("open streams are counted", () => {
+  const { session, connection } = bench();
+  const streams = [new EventEmitter(), new EventEmitter()];
+  for (const stream of streams) session.emit("stream", stream);
+  expect(connection.snapshot().openStreams).toBe(2);
+  streams[0]?.emit("close");
+  expect(connection.snapshot().openStreams).toBe(1);
+});

@@ -1,0 +1,84 @@
+import type { Interceptor } from "@connectrpc/connect";
+import type { ConnectionSnapshot } from "./connection/connection.ts";
+import type { ManageableServer } from "./intake.ts";
+
+/**
+ * `serving`: ready. `notReady`: still serving, for `readinessDelayMs`, while others learn that the server will stop.
+ * `draining`: no longer listening, connections are retired. `closed`: every connection is gone and the hooks have run.
+ */
+export type Phase = "serving" | "notReady" | "draining" | "closed";
+
+/** The state of a lifecycle, as plain JSON. */
+export interface LifecycleSnapshot {
+  readonly phase: Phase;
+  readonly podName: string;
+  /** RPCs that passed the interceptor and have not ended. */
+  readonly rpcsInFlight: number;
+  readonly connections: readonly ConnectionSnapshot[];
+}
+
+export interface ShutdownOptions {
+  /** Skip the waits: destroy the sockets now, and wait for running hooks no longer. Default: false. */
+  readonly force?: boolean;
+}
+
+/** The connections of one or more servers, and their orderly end. */
+export interface Lifecycle {
+  /**
+   * Takes care of the connections that the server accepts from now on; call it before or after `listen()`.
+   *
+   * @throws TypeError when it is not a server of node:http2, Error when a lifecycle manages it already or this lifecycle
+   * is shutting down.
+   */
+  manage(server: ManageableServer): void;
+
+  /**
+   * Connect interceptor for the server's router: counts RPCs in flight, names the pod in the response header
+   * `x-evenkeel-pod`, and gives handlers the `drainingSignal`.
+   */
+  readonly interceptor: Interceptor;
+
+  /** What a readiness probe should answer: true until `shutdown()` is called. */
+  readonly ready: boolean;
+  readonly phase: Phase;
+
+  /** Aborts when the servers stop to listen: streams without an end of their own should end now. */
+  readonly draining: AbortSignal;
+
+  /** Calls back on every change of phase. @returns what ends that. */
+  onPhase(callback: (phase: Phase) => void): () => void;
+
+  /**
+   * Runs the hook in `shutdown()`, after the connections are gone: the place to close what handlers use. Hooks run one
+   * after another, in the order in which they were added. @returns what removes the hook.
+   */
+  onShutdown(hook: () => void | Promise<void>): () => void;
+
+  /**
+   * Retires every connection now, as at its maximum age: a GOAWAY that announces the end, a PING, the final GOAWAY when
+   * the PING is answered (RFC 9113, section 6.8), then streams finish. Clients connect anew.
+   */
+  retireConnections(): void;
+
+  /**
+   * Ends the servers in order: readiness turns false, `readinessDelayMs` of further service, end of listening, all
+   * connections retired, RPCs in flight and open streams finish or are cut after `drainTimeoutMs`, hooks.
+   * Further calls return the same promise; with `force` they cut it short.
+   *
+   * @returns resolves when all is done; rejects with an AggregateError, also when all is done, if a hook or a phase
+   * callback threw.
+   */
+  shutdown(options?: ShutdownOptions): Promise<void>;
+
+  /**
+   * Calls `shutdown()` on the first of these signals and forces it on the second. At the end the process exits with
+   * code 0, unless the option `exit` is false. If the shutdown rejects, that is an unhandled rejection.
+   * Default: SIGTERM and SIGINT. @returns what removes the handlers.
+   */
+  shutdownOnSignals(signals?: readonly NodeJS.Signals[]): () => void;
+
+  snapshot(): LifecycleSnapshot;
+
+  /** `shutdown()`. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

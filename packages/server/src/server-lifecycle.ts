@@ -1,0 +1,209 @@
+import { setMaxListeners } from "node:events";
+import { Server as TcpServer } from "node:net";
+import type { Interceptor } from "@connectrpc/connect";
+import { Connections } from "./connection/connections.ts";
+import { assertManageable, intakeFrom, type ManageableServer } from "./intake.ts";
+import { createInterceptor } from "./interceptor.ts";
+import type { Lifecycle, LifecycleSnapshot, Phase, ShutdownOptions } from "./lifecycle.ts";
+import { type LifecycleOptions, resolveOptions, type Settings } from "./options.ts";
+import { onSignals } from "./signals.ts";
+
+/** @throws TypeError or RangeError that names the option and what it allows. */
+export function createLifecycle(options: LifecycleOptions = {}): Lifecycle {
+  return new ServerLifecycle(resolveOptions(options));
+}
+
+/**
+ * Shorthand for a lifecycle that manages this server, for services that need no interceptor.
+ *
+ * @throws as `createLifecycle()` and `manage()` do.
+ */
+export function manageConnections(server: ManageableServer, options: LifecycleOptions = {}): Lifecycle {
+  const lifecycle = createLifecycle(options);
+  lifecycle.manage(server);
+  return lifecycle;
+}
+
+/** A destroyed socket emits "close" within a few turns of the event loop. */
+const closeMs = 1_000;
+
+const managed = new WeakSet<ManageableServer>();
+
+class ServerLifecycle implements Lifecycle {
+  readonly interceptor: Interceptor;
+  readonly #settings: Settings;
+  readonly #draining = new AbortController();
+  readonly #servers: ManageableServer[] = [];
+  readonly #connections: Connections;
+  readonly #phaseCallbacks = new Set<{ readonly call: (phase: Phase) => void }>();
+  readonly #hooks = new Set<{ readonly run: () => void | Promise<void> }>();
+  readonly #failures: unknown[] = [];
+  #phase: Phase = "serving";
+  #rpcsInFlight = 0;
+  #shutdown: Promise<void> | undefined;
+  #forced = false;
+  #onForce: () => void = () => {};
+  /** Tells the shutdown's present wait that something happened. */
+  #onProgress: () => void = () => {};
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#connections = new Connections(settings, () => this.#onProgress());
+    setMaxListeners(0, this.#draining.signal);
+    this.interceptor = createInterceptor({
+      podName: settings.podName,
+      draining: this.#draining.signal,
+      beginRpc: () => this.#beginRpc(),
+    });
+  }
+
+  get ready(): boolean {
+    return this.#phase === "serving";
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get draining(): AbortSignal {
+    return this.#draining.signal;
+  }
+
+  manage(server: ManageableServer): void {
+    assertManageable(server);
+    if (managed.has(server)) throw new Error("this server is managed already: call manage() once for each server");
+    if (this.#phase !== "serving") throw new Error(`this lifecycle is shutting down: its phase is ${this.#phase}`);
+    managed.add(server);
+    this.#servers.push(server);
+    intakeFrom(server, this.#connections);
+  }
+
+  onPhase(callback: (phase: Phase) => void): () => void {
+    const entry = { call: callback };
+    this.#phaseCallbacks.add(entry);
+    return () => this.#phaseCallbacks.delete(entry);
+  }
+
+  onShutdown(hook: () => void | Promise<void>): () => void {
+    const entry = { run: hook };
+    this.#hooks.add(entry);
+    return () => this.#hooks.delete(entry);
+  }
+
+  retireConnections(): void {
+    this.#connections.retireAll("requested");
+  }
+
+  shutdown(options: ShutdownOptions = {}): Promise<void> {
+    this.#shutdown ??= this.#runShutdown();
+    if (options.force === true) {
+      this.#forced = true;
+      this.#onProgress();
+      this.#onForce();
+    }
+    return this.#shutdown;
+  }
+
+  shutdownOnSignals(signals: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"]): () => void {
+    return onSignals(signals, this, this.#settings.exit);
+  }
+
+  snapshot(): LifecycleSnapshot {
+    return {
+      phase: this.#phase,
+      podName: this.#settings.podName,
+      rpcsInFlight: this.#rpcsInFlight,
+      connections: this.#connections.snapshot(),
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+
+  async #runShutdown(): Promise<void> {
+    const { readinessDelayMs, drainTimeoutMs } = this.#settings;
+    this.#enter("notReady");
+    await this.#wait(readinessDelayMs, () => this.#forced);
+
+    for (const server of this.#servers) stopListening(server);
+    this.#enter("draining");
+    this.#draining.abort();
+    this.#connections.drain();
+    await this.#wait(drainTimeoutMs, () => this.#forced || this.#isDrained());
+
+    this.#connections.destroyAll();
+    await this.#wait(closeMs, () => this.#connections.size === 0);
+
+    await Promise.race([this.#runHooks(), this.#nextForce()]);
+    this.#enter("closed");
+    if (this.#failures.length > 0) {
+      throw new AggregateError(this.#failures, "a hook or a phase callback failed in the shutdown");
+    }
+  }
+
+  /** Ends when it is over, which is looked at whenever something happened, or after `limitMs`. */
+  async #wait(limitMs: number, isOver: () => boolean): Promise<void> {
+    if (isOver()) return;
+    await new Promise<void>((resolve) => {
+      const timer =
+        limitMs === Number.POSITIVE_INFINITY
+          ? undefined
+          : this.#settings.clock.setTimeout(resolve, limitMs, { ref: true });
+      this.#onProgress = () => {
+        if (!isOver()) return;
+        timer?.cancel();
+        resolve();
+      };
+    });
+    this.#onProgress = () => {};
+  }
+
+  #isDrained(): boolean {
+    return this.#connections.size === 0 && this.#rpcsInFlight === 0;
+  }
+
+  /** One that comes from now on: an earlier one has ended the waits before. */
+  #nextForce(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onForce = resolve;
+    });
+  }
+
+  async #runHooks(): Promise<void> {
+    for (const { run } of [...this.#hooks]) {
+      try {
+        await run();
+      } catch (error) {
+        this.#failures.push(error);
+      }
+    }
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    for (const { call } of [...this.#phaseCallbacks]) {
+      try {
+        call(phase);
+      } catch (error) {
+        this.#failures.push(error);
+      }
+    }
+  }
+
+  #beginRpc(): () => void {
+    this.#rpcsInFlight++;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#rpcsInFlight--;
+      this.#onProgress();
+    };
+  }
+}
+
+/** `server.close()` of node:http2 would also close the sessions, with a single GOAWAY. */
+function stopListening(server: ManageableServer): void {
+  if (server.listening) TcpServer.prototype.close.call(server);
+}
