@@ -48,10 +48,14 @@ export function attemptLoop(context: CallContext): Interceptor {
         isOneMessage,
         () => replay?.commit(),
       );
-      context.begin(request.signal, attempt);
+      // an interceptor may give several calls the same signal, or one call to next twice
+      const signal = AbortSignal.any([request.signal]);
+      context.begin(signal, attempt);
       try {
         const response = await next(
-          request.stream ? { ...request, message: replay?.replay() ?? request.message } : request,
+          request.stream
+            ? { ...request, signal, message: replay?.replay() ?? request.message }
+            : { ...request, signal },
         );
         replay?.commit();
         return settled(response, request, attempt, context);

@@ -33,12 +33,18 @@ describe("options that are wrong throw at creation and name themselves", () => {
     }
   });
 
-  it("a channel together with what makes one", () => {
+  it("a channel together with what makes one, or of another server", () => {
     const connector = createHttp2Connector({ target: parseTarget(baseUrl) });
     const channel = createChannel({ target: baseUrl, connector });
     expect(() => createGrpcTransport({ baseUrl, channel, connectTimeoutMs: 1 })).toThrow(
       /connectTimeoutMs with channel/,
     );
     expect(createGrpcTransport({ baseUrl, channel }).channel).toBe(channel);
+    expect(createGrpcTransport({ baseUrl: `${baseUrl}/api`, channel }).channel).toBe(channel);
+    for (const other of ["https://orders.test:8080", "http://orders.test", "http://payments.test:8080"]) {
+      expect(() => createGrpcTransport({ baseUrl: other, channel })).toThrow(
+        /baseUrl with channel: expected http:\/\/orders\.test:8080 as the channel's/,
+      );
+    }
   });
 });

@@ -15,7 +15,10 @@ export interface TransportOptions {
   readonly resolver?: ResolverFactory;
   /** Which connection an RPC takes. Default `leastRequest()`. */
   readonly policy?: Policy;
-  /** The channel of another transport, to share its connections; excludes the options that make a channel. */
+  /**
+   * The channel of another transport, to share its connections: its `baseUrl` may have another path. Excludes the
+   * options that make a channel.
+   */
   readonly channel?: Channel;
   /** From the dial until a connection is ready. Default 5 000. */
   readonly connectTimeoutMs?: number;
@@ -158,6 +161,11 @@ function checkUnsupported(options: TransportOptions): void {
   if (options.channel === undefined) return;
   const extra = channelOptions.find((name) => isGiven(options, name));
   if (extra !== undefined) throw new TypeError(`${extra} with channel: give it to the transport that made the channel`);
+  const { scheme, authority } = options.channel.target;
+  const own = parseTarget(options.baseUrl);
+  if (own.scheme !== scheme || own.authority !== authority) {
+    throw new TypeError(`baseUrl with channel: expected ${scheme}://${authority} as the channel's, got ${own.text}`);
+  }
 }
 
 function isGiven(options: object, name: string): boolean {

@@ -131,20 +131,24 @@ describe.each(protocols)("$name", ({ create }) => {
   });
 
   it("passes on status, details, headers and trailers", async () => {
-    const { client } = clientOf([(await startServer()).address], {}, create);
+    const server = await startServer();
+    const { client } = clientOf([server.address], {}, create);
     const error = await failureOf(client.charge({ payload: new Uint8Array(1) }));
     expect(error).toMatchObject({ code: Code.FailedPrecondition, rawMessage: "no funds" });
     expect(error.metadata.get("x-reason")).toBe("poor");
     expect(error.findDetails(DemoService.method.charge.output)).toMatchObject([{ pod: "pod-1" }]);
     const seen: (string | null)[] = [];
+    const cookies = ["a=1", "b=2"];
     await client.charge(
       {},
       {
+        headers: cookies.map((cookie) => ["set-cookie", cookie] as [string, string]),
         onHeader: (headers) => seen.push(headers.get("x-header")),
         onTrailer: (trailers) => seen.push(trailers.get("x-trailer")),
       },
     );
     expect(seen).toEqual(["h", "t"]);
+    expect(server.requests.at(-1)?.getSetCookie()).toEqual(cookies);
   });
 
   it("ends a call at its deadline and at its abort, unary and streaming", async () => {
@@ -249,6 +253,30 @@ describe("an RPC is sent again", () => {
     await client.charge({});
     expect(calls).toBe(2);
     expect(server.requests.map((headers) => headers.get("x-call"))).toEqual(["1", "2"]);
+  });
+
+  it("also when an interceptor gives all calls the same signal, or calls next twice", async () => {
+    const shared = new AbortController();
+    const sharing: Interceptor = (next) => async (request) => {
+      const answers = await Promise.all([1, 2].map(() => next({ ...request, signal: shared.signal })));
+      return answers[0] as Awaited<ReturnType<typeof next>>;
+    };
+    const retiring = await startPeer({ onRequest: (_id, peer) => peer.goaway(0, 0) });
+    const server = await startServer("pod-2");
+    const { client, transport } = clientOf(
+      [retiring, server.address],
+      // compression takes a turn between the beginning of an attempt and its request
+      { interceptors: [sharing], sendCompression: compressionGzip, compressMinBytes: 1 },
+      createConnectTransport,
+    );
+    await connected(transport);
+    const payload = new Uint8Array(100);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => client.charge({ payload })));
+    expect(new Set(answers.map(({ pod }) => pod))).toEqual(new Set(["pod-2"]));
+    expect(server.requests).toHaveLength(20);
+    const { attempts, succeeded, failed } = transport.channel.snapshot().totals;
+    expect(failed).toBeGreaterThan(0);
+    expect({ attempts, succeeded }).toEqual({ attempts: 20 + failed, succeeded: 20 });
   });
 
   it("with all of a streaming request, unless it is too large to be kept", async () => {

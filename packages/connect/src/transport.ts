@@ -40,7 +40,7 @@ export function createBalancedTransport(
     interceptors: [...protocol.interceptors, loop],
     httpClient: createHttpClient(channel, (signal) => {
       const attempt = attempts.get(signal);
-      if (attempt === undefined) throw new TypeError("an interceptor replaced the request's signal");
+      if (attempt === undefined) throw new TypeError("a request that no attempt made");
       return attempt;
     }),
   });

@@ -1,16 +1,23 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
-import { createServer as createTcpServer, type Server } from "node:net";
+import http2 from "node:http2";
+import { syncBuiltinESMExports } from "node:module";
+import { createConnection, createServer as createTcpServer, type Server } from "node:net";
+import { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Connection,
   type ConnectionEnd,
   createEndpoint,
+  type Endpoint,
   type Goaway,
   parseTarget,
+  type RequestHead,
+  type Stream,
   type StreamEnd,
 } from "@evenkeel/core";
 import { FakeClock } from "@evenkeel/testing";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { listen, type RawPeerScript, startRawPeer } from "../test-helpers/raw-peer.ts";
 import { createHttp2Connector, type Http2ConnectorOptions } from "./connector.ts";
 
@@ -22,12 +29,17 @@ interface Dialled {
   capacities: number;
 }
 
-function dialPort(port: number, options: Partial<Http2ConnectorOptions> = {}, scheme = "http"): Dialled {
+function dialPort(
+  port: number,
+  options: Partial<Http2ConnectorOptions> = {},
+  scheme = "http",
+  addresses: Endpoint["addresses"] = [{ host: "127.0.0.1", port }],
+): Dialled {
   const connector = createHttp2Connector({ target: parseTarget(`${scheme}://orders.test:${port}`), ...options });
   const ready = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<ConnectionEnd>();
   const goaways: Goaway[] = [];
-  const endpoint = createEndpoint({ host: "127.0.0.1", port, podName: "pod-1" });
+  const endpoint = { ...createEndpoint({ host: "127.0.0.1", port, podName: "pod-1" }), addresses };
   const dialled: Dialled = {
     connection: connector.connect(endpoint, {
       ready: ready.resolve,
@@ -60,13 +72,15 @@ async function dialPeer(script: RawPeerScript, options: Partial<Http2ConnectorOp
 interface Request {
   readonly ended: Promise<StreamEnd>;
   readonly seen: string[];
+  readonly stream: Stream;
   cancel(reason: Error): void;
 }
 
-function request(connection: Connection): Request {
+/** Opens a stream and sends a body, which stays open if `isOpen`. */
+function request(connection: Connection, headers: RequestHead["headers"] = [], isOpen = false): Request {
   const ended = Promise.withResolvers<StreamEnd>();
   const seen: string[] = [];
-  const head = { method: "POST", path: "/s/m", headers: [], endStream: false };
+  const head = { method: "POST", path: "/s/m", headers, endStream: false };
   const stream = connection.open(head, {
     headers: (status) => seen.push(`headers ${status}`),
     data: (chunk) => seen.push(`data ${Buffer.from(chunk).toString()}`),
@@ -78,8 +92,8 @@ function request(connection: Connection): Request {
     },
   });
   stream.write(Buffer.from("body"));
-  stream.end();
-  return { ended: ended.promise, seen, cancel: (reason) => stream.cancel(reason) };
+  if (!isOpen) stream.end();
+  return { ended: ended.promise, seen, stream, cancel: (reason) => stream.cancel(reason) };
 }
 
 async function fateOf(script: RawPeerScript): Promise<{ end: StreamEnd; seen: string[] }> {
@@ -111,6 +125,38 @@ describe("the fate of a stream", () => {
     expect(end).toEqual({ kind: "complete" });
   });
 
+  it("is complete when END_STREAM arrived before the request was sent to its end", async () => {
+    const { connection } = await dialPeer({
+      onRequest(id, peer) {
+        peer.headers(id);
+        peer.data(id, "no more", { endStream: true });
+      },
+    });
+    const { ended, seen, stream } = request(connection, [], true);
+    expect(await ended).toEqual({ kind: "complete" });
+    expect(seen).toEqual(["headers 200", "data no more", "closed"]);
+    expect(connection.inFlight).toBe(0);
+    expect(stream.write(Buffer.from("late"))).toBe(true);
+  });
+
+  it("is complete when trailers arrived, though the connection is lost before all was read", async () => {
+    const text = "x".repeat(10_000);
+    const dialled = await dialPeer({
+      onRequest(id, peer) {
+        peer.headers(id);
+        for (let frames = 0; frames < 20; frames++) peer.data(id, text);
+        peer.trailers(id);
+        peer.socket.end();
+      },
+    });
+    const { ended, seen, stream } = request(dialled.connection);
+    stream.pause();
+    expect(await ended).toEqual({ kind: "complete" });
+    const received = seen.filter((each) => each.startsWith("data ")).map((each) => each.slice(5));
+    expect(received.join("")).toBe(text.repeat(20));
+    expect(seen.slice(-2)).toEqual(["trailers", "closed"]);
+  });
+
   it("is unprocessed above the last stream id of a GOAWAY, whatever its error code", async () => {
     for (const errorCode of [0, 11]) {
       const { end } = await fateOf({ onRequest: (_id, peer) => peer.goaway(0, errorCode) });
@@ -125,9 +171,19 @@ describe("the fate of a stream", () => {
 
   it.each([
     ["a reset", (id, peer) => peer.rstStream(id, 2), 13, /reset with INTERNAL_ERROR/],
+    ["a reset without an error", (id, peer) => peer.rstStream(id, 0), 14, /reset with NO_ERROR/],
     ["FIN", (_id, peer) => peer.socket.end(), 14, /the peer closed the connection/],
     ["a connection reset", (_id, peer) => peer.socket.resetAndDestroy(), 14, /ECONNRESET/],
     ["a GOAWAY with an error code that includes it", (id, peer) => peer.goaway(id, 11, "calm"), 14, /code 11 calm/],
+    [
+      "a reset after a GOAWAY that includes it",
+      (id, peer) => {
+        peer.goaway(id, 0);
+        peer.rstStream(id, 2);
+      },
+      13,
+      /reset with INTERNAL_ERROR/,
+    ],
     [
       "FIN after a GOAWAY that includes it",
       (id, peer) => {
@@ -275,13 +331,119 @@ describe("a connection", () => {
     expect(streamsLost).toBe(1);
   });
 
+  it("whose answer to a ping arrived while our own event loop was blocked lives", async () => {
+    const clock = new FakeClock();
+    const pinged = Promise.withResolvers<void>();
+    const onPing = (): void => {
+      // timers go first after a block: the answer is in the socket, and nobody has read it
+      setTimeout(() => {
+        clock.tick(500);
+        pinged.resolve();
+      }, 1);
+      const until = performance.now() + 5;
+      while (performance.now() < until);
+    };
+    const options = { clock, pingIntervalMs: 1_000, pingTimeoutMs: 500, pingIdleConnection: true };
+    const dialled = await dialPeer({ onPing }, options);
+    let isClosed = false;
+    void dialled.closed.then(() => {
+      isClosed = true;
+    });
+    clock.tick(1_000);
+    await pinged.promise;
+    await expect.poll(() => clock.nextInMs).toBe(1_000);
+    expect(isClosed).toBe(false);
+  });
+
+  it("that finishes its streams after GOAWAY lives for as long as its peer answers", async () => {
+    for (const answers of [true, false]) {
+      const clock = new FakeClock();
+      const finish = Promise.withResolvers<void>();
+      const dialled = await dialPeer(
+        {
+          onRequest(id, peer) {
+            peer.goaway(id, 0);
+            if (!answers) peer.socket.pause();
+            void finish.promise.then(() => peer.headers(id, { endStream: true }));
+          },
+        },
+        { clock, pingIntervalMs: 1_000, pingTimeoutMs: 500 },
+      );
+      const { ended } = request(dialled.connection);
+      await expect.poll(() => dialled.goaways.length).toBe(1);
+      for (let turn = 0; turn < 3 && answers; turn++) {
+        await clock.advance(1_000);
+        // the answer re-arms the interval
+        await expect.poll(() => clock.nextInMs).toBe(1_000);
+      }
+      if (answers) finish.resolve();
+      else await clock.advance(1_500);
+      expect(await ended).toMatchObject(answers ? { kind: "complete" } : { kind: "broken", fate: "ambiguous" });
+    }
+  });
+
+  it("lost while a ping is under way leaves no timer behind", async () => {
+    const clock = new FakeClock();
+    const options = { clock, pingIntervalMs: 1_000, pingTimeoutMs: 500, pingIdleConnection: true };
+    let lose = (): void => {};
+    const onConnect: RawPeerScript["onConnect"] = (peer) => {
+      peer.settings();
+      lose = () => peer.socket.resetAndDestroy();
+    };
+    const dialled = await dialPeer({ answersPings: false, onConnect, onPing: () => lose() }, options);
+    clock.tick(1_000);
+    await dialled.closed;
+    await sleep(10); // node cancels pings after it has closed
+    expect(clock.pending).toBe(0);
+  });
+
+  it("whose stream ids are used up asks to be replaced, and finishes its streams", async () => {
+    const { connect } = http2;
+    const restore = (): void => {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    };
+    onTestFinished(restore);
+    vi.spyOn(http2, "connect").mockImplementation((...call: Parameters<typeof connect>) => {
+      const session = connect(...call);
+      const { setNextStreamID } = session as unknown as { setNextStreamID(id: number): void }; // not in node's types
+      session.once("connect", () => setNextStreamID.call(session, 2 ** 31 - 3));
+      return session;
+    });
+    syncBuiltinESMExports();
+    const dialled = await dialPeer({ onRequest: (id, peer) => peer.headers(id, { endStream: true }) });
+    const requests = [1, 2, 3].map(() => request(dialled.connection));
+    expect(dialled.goaways).toEqual([]); // not before `open` has returned
+    const ends = await Promise.all(requests.map(({ ended }) => ended));
+    expect(ends).toMatchObject([{ kind: "complete" }, { kind: "complete" }, { fate: "unsent" }]);
+    expect(dialled.goaways).toMatchObject([{ errorCode: 0 }]);
+  });
+
+  it("refuses headers that are too large before they do harm to other streams", async () => {
+    let requests = 0;
+    const dialled = await dialPeer({
+      onRequest: (id, peer) => {
+        requests++;
+        peer.headers(id, { endStream: true });
+      },
+    });
+    const { connection } = dialled;
+    const large = [["x-large", "Z".repeat(65_536)]] as const;
+    expect(() => request(connection, large)).toThrow(/request headers of \d+ bytes are too large to send/);
+    expect(connection.inFlight).toBe(0);
+    const fits = [["x-large", "Z".repeat(65_000)]] as const;
+    expect(await request(connection, fits).ended).toEqual({ kind: "complete" });
+    expect(requests).toBe(1);
+    expect(dialled.goaways).toEqual([]);
+  });
+
   it("whose pings are answered lives", async () => {
     const clock = new FakeClock();
     const options = { clock, pingIntervalMs: 1_000, pingTimeoutMs: 500, pingIdleConnection: true };
     const { connection } = await dialPeer({}, options);
     for (let turn = 0; turn < 3; turn++) {
       await clock.advance(1_000);
-      await expect.poll(() => clock.pending).toBe(1); // the answer re-arms the interval
+      await expect.poll(() => clock.nextInMs).toBe(1_000); // the answer re-arms the interval
     }
     expect((await request(connection).seen).length).toBe(0);
   });
@@ -330,6 +492,40 @@ describe("a dial fails clearly", () => {
     };
     const { reason } = await dialPort(1, { nodeOptions }).closed;
     expect(reason.message).toMatch(/no such proxy/);
+  });
+
+  it("when createConnection returns no stream", async () => {
+    const nodeOptions = { createConnection: () => Promise.resolve() as unknown as Duplex };
+    const { reason } = await dialPort(1, { nodeOptions }).closed;
+    expect(reason.message).toMatch(/nodeOptions\.createConnection: expected it to return a Duplex, got .*Promise/);
+  });
+
+  it("when createConnection returns a socket that is in use", async () => {
+    const peer = await startRawPeer({});
+    onTestFinished(() => peer[Symbol.asyncDispose]());
+    const socket = createConnection(peer.port, "127.0.0.1");
+    const nodeOptions = { createConnection: () => socket };
+    await dialPort(peer.port, { nodeOptions }).ready;
+    const { reason } = await dialPort(peer.port, { nodeOptions }).closed;
+    expect(reason.message).toMatch(/socket is already bound/);
+  });
+
+  it("once, though a socket fails twice", async () => {
+    const peer = await startRawPeer({});
+    onTestFinished(() => peer[Symbol.asyncDispose]());
+    const failing = new Duplex({ read() {}, write() {}, autoDestroy: false, destroy() {} });
+    Object.assign(failing, { connecting: true });
+    const good = createConnection(peer.port, "127.0.0.1");
+    const sockets = [failing, good];
+    const nodeOptions = { createConnection: () => sockets.shift() ?? failing };
+    const addresses = [
+      { host: "127.0.0.1", port: 1 },
+      { host: "127.0.0.1", port: peer.port },
+    ] as const;
+    const { ready } = dialPort(peer.port, { nodeOptions }, "http", addresses);
+    failing.emit("error", new Error("once"));
+    failing.emit("error", new Error("twice"));
+    await ready;
   });
 
   it("when it is given up", async () => {

@@ -45,17 +45,19 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
       socket?.destroy();
       tryAddress(index + 1, [...errors, new Error(explain(error, address, options), { cause: error })]);
     };
+    let opened: Duplex;
     try {
-      socket = open(address, options);
+      opened = open(address, options);
     } catch (error) {
       process.nextTick(failed, error instanceof Error ? error : new Error(String(error)));
       return;
     }
-    onceConnected(socket, options, (error) => {
+    socket = opened;
+    onceConnected(opened, options, (error) => {
       if (over) return;
       if (error !== undefined) return failed(error);
       over = true;
-      listener.connected(socket as Duplex);
+      listener.connected(opened);
     });
   };
   tryAddress(0, []);
@@ -67,7 +69,11 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
 
 function open(address: Address, options: DialOptions): Duplex {
   const { createConnection, ...tlsOptions } = options.nodeOptions();
-  if (createConnection !== undefined) return createConnection(options.url, address);
+  if (createConnection !== undefined) {
+    const socket: Partial<Duplex> | undefined = createConnection(options.url, address);
+    if (typeof socket?.pipe === "function") return socket as Duplex;
+    throw new TypeError(`nodeOptions.createConnection: expected it to return a Duplex, got ${String(socket)}`);
+  }
   const { host, port } = address;
   if (!options.secure) return connectTcp({ host, port, noDelay: true }).unref();
   const name = options.url.hostname.replace(/^\[(.*)\]$/, "$1");
@@ -86,7 +92,10 @@ function open(address: Address, options: DialOptions): Duplex {
 
 function onceConnected(socket: Duplex, options: DialOptions, done: (error?: Error) => void): void {
   const event = !isConnecting(socket) ? undefined : socket instanceof TLSSocket ? "secureConnect" : "connect";
+  let finished = false;
   const finish = (error?: Error): void => {
+    if (finished) return;
+    finished = true;
     if (event !== undefined) socket.off(event, onConnect);
     socket.off("close", onClose);
     // the error listener stays: an error may follow after the socket was given up

@@ -34,6 +34,7 @@ export class Keepalive {
 
   stop(): void {
     this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #wait(): void {
@@ -46,7 +47,13 @@ export class Keepalive {
       this.#wait();
       return;
     }
-    const timeout = this.#clock.setTimeout(() => this.#target.dead(), this.#options.pingTimeoutMs);
+    const onTimeout = (): void => {
+      // it may be our own event loop that was blocked: what has arrived by now is read first
+      setImmediate(() => {
+        if (this.#timer === timeout) this.#target.dead();
+      });
+    };
+    const timeout: Timer = this.#clock.setTimeout(onTimeout, this.#options.pingTimeoutMs);
     this.#timer = timeout;
     this.#target.ping(() => {
       if (this.#timer !== timeout) return;

@@ -29,6 +29,10 @@ import { Keepalive, type KeepaliveOptions } from "./keepalive.ts";
 /** Bytes that a peer may send on a stream, and on the connection, before we have read them. */
 const windowSize = 4 * 1024 * 1024;
 const closeTimeoutMs = 1_000;
+/** Stream ids are odd numbers up to this one (RFC 9113, section 5.1.1). */
+const maxStreamId = 2 ** 31 - 1;
+/** nghttp2 sends no larger block of headers: it fails the stream, and gives up the session with it. */
+const maxHeaderBytes = 64 * 1024;
 
 export interface NodeHttp2ConnectionOptions extends DialOptions, KeepaliveOptions {
   readonly authority: string;
@@ -85,13 +89,15 @@ export class NodeHttp2Connection implements Connection {
     try {
       stream = session.request(this.#requestHeaders(head), { endStream: head.endStream });
     } catch (error) {
+      if (error instanceof StatusError) throw error;
       if (session.closed || session.destroyed) return this.#refuse(listener);
       throw new TypeError(`malformed request headers: ${messageOf(error)}`, { cause: error });
     }
     this.#inFlight++;
     if (this.#inFlight === 1) setReferenced(this.#socket, true);
+    if (stream.id === maxStreamId) this.#retire();
     return new NodeHttp2Stream(stream, listener, {
-      seen: () => this.#end?.reason,
+      seen: () => this.#seen(),
       describe: (what) => `${this.label}: ${what}`,
       isAbove: (id) => id > this.#lastStreamId,
       closed: (lost) => this.#streamClosed(session, lost),
@@ -124,8 +130,21 @@ export class NodeHttp2Connection implements Connection {
       ":authority": this.#options.authority,
       ":path": head.path,
     };
-    for (const [name, value] of head.headers) headers[name] = value;
+    for (const [name, value] of head.headers) {
+      const before = headers[name];
+      headers[name] = before === undefined ? value : [before, value].flat().map(String);
+    }
+    checkSize(headers);
     return headers;
+  }
+
+  /** Has the endpoint dialled anew, as after the peer's GOAWAY: no stream id is left. */
+  #retire(): void {
+    this.#draining = true;
+    process.nextTick(() => {
+      if (this.#closed) return;
+      this.#listener.goaway({ errorCode: 0, lastStreamId: maxStreamId, debugData: "every stream id was used" });
+    });
   }
 
   #refuse(listener: StreamListener): Stream {
@@ -153,10 +172,17 @@ export class NodeHttp2Connection implements Connection {
 
   #attach(socket: Duplex): void {
     this.#socket = socket;
-    const session = connect(`${this.#options.secure ? "https" : "http"}://${this.#options.authority}`, {
-      createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: windowSize },
-    });
+    let session: ClientHttp2Session;
+    try {
+      session = connect(`${this.#options.secure ? "https" : "http"}://${this.#options.authority}`, {
+        createConnection: () => socket,
+        settings: { enablePush: false, initialWindowSize: windowSize },
+      });
+    } catch (error) {
+      // a socket of createConnection's that is in use already
+      this.#finish(unavailable(`${this.label}: ${messageOf(error)}`, error), false);
+      return;
+    }
     this.#session = session;
     session.setLocalWindowSize(windowSize);
     setReferenced(socket, false);
@@ -167,7 +193,7 @@ export class NodeHttp2Connection implements Connection {
       this.#draining = true;
       const data = debugData === undefined ? "" : Buffer.from(debugData).toString("latin1").slice(0, 256);
       if (errorCode === constants.NGHTTP2_NO_ERROR) {
-        this.#end ??= { reason: new Error(`${this.label}: the peer sent GOAWAY`), orderly: true };
+        this.#end ??= { reason: unavailable(`${this.label}: the peer sent GOAWAY`), orderly: true };
       } else {
         const text = `${this.label}: the peer sent GOAWAY with error code ${errorCode} ${data}`.trimEnd();
         this.#end ??= { reason: unavailable(text), orderly: false };
@@ -193,14 +219,23 @@ export class NodeHttp2Connection implements Connection {
     }
     this.#ready = true;
     this.#keepalive = new Keepalive(this.#options, this.#options.clock, {
-      ping: (acknowledged) => {
-        // a ping throws on a session that ends, and the connection's end is told in another way
-        if (this.#session?.destroyed === false && !this.#session.closed) this.#session.ping(acknowledged);
-      },
+      ping: (acknowledged) => this.#ping(acknowledged),
       hasStreams: () => this.#inFlight > 0,
       dead: () => this.destroy(unavailable(`${this.label}: no answer to a PING in ${this.#options.pingTimeoutMs} ms`)),
     });
     this.#listener.ready();
+  }
+
+  #ping(acknowledged: () => void): void {
+    const session = this.#session;
+    // on a session that ends it would throw, and the connection's end is told in another way
+    if (session === undefined || session.destroyed) return;
+    const onAnswer = (error: Error | null): void => {
+      if (error === null) acknowledged();
+    };
+    // node pings no more after GOAWAY, while streams still finish: the answer to SETTINGS shows life as well
+    if (session.closed) session.settings({}, onAnswer);
+    else session.ping(onAnswer);
   }
 
   /** Notes what was seen of the end, the first thing being the cause of the others. */
@@ -210,6 +245,12 @@ export class NodeHttp2Connection implements Connection {
     if (this.#end === undefined || (this.#end.orderly && this.#inFlight > 0)) {
       this.#end = { reason, orderly: this.#ready && cause === undefined && this.#inFlight === 0 };
     }
+  }
+
+  /** What ended the connection under its streams; a connection that drains has not ended yet. */
+  #seen(): Error | undefined {
+    const isOver = this.#session?.destroyed !== false || this.#socket?.readableEnded !== false;
+    return this.#end?.orderly === true && !isOver ? undefined : this.#end?.reason;
   }
 
   #finish(reason: Error, orderly: boolean): void {
@@ -237,6 +278,8 @@ class NodeHttp2Stream implements Stream {
   readonly #context: StreamContext;
   #trailers: IncomingHttpHeaders | undefined;
   #responded = false;
+  #endStream = false;
+  /** END_STREAM arrived, and the listener has all that came before it. */
   #complete = false;
   #cancelled: Error | undefined;
   #error: Error | undefined;
@@ -246,6 +289,12 @@ class NodeHttp2Stream implements Stream {
     this.#stream = stream;
     this.#context = context;
     this.#id = stream.id;
+    const push = stream.push.bind(stream);
+    stream.push = (chunk, encoding) => {
+      // node ends the readable side of a stream that was reset or cut off, too, but has closed the stream by then
+      if (chunk === null && !stream.closed) this.#endStream = true;
+      return push(chunk, encoding);
+    };
     stream.on("ready", () => {
       this.#id = stream.id;
     });
@@ -259,10 +308,13 @@ class NodeHttp2Stream implements Stream {
     stream.on("drain", () => listener.drained());
     stream.on("trailers", (trailers) => {
       this.#trailers = trailers;
+      // all of the response is here: what node still holds back would be lost with the connection
+      stream.resume();
     });
     stream.on("end", () => {
-      // node ends the readable side of a stream that was cut off, too, but has destroyed the stream by then
-      this.#complete = this.#responded && !stream.destroyed && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+      this.#complete = this.#responded && this.#endStream;
+      // nobody is left to read the rest of the request
+      if (this.#complete && !stream.writableFinished) this.#reset();
     });
     stream.on("error", (error) => {
       this.#error = error;
@@ -284,7 +336,7 @@ class NodeHttp2Stream implements Stream {
   }
 
   pause(): void {
-    this.#stream.pause();
+    if (this.#trailers === undefined) this.#stream.pause();
   }
 
   resume(): void {
@@ -294,6 +346,10 @@ class NodeHttp2Stream implements Stream {
   cancel(reason: Error): void {
     if (this.#stream.destroyed || this.#cancelled !== undefined) return;
     this.#cancelled = reason;
+    this.#reset();
+  }
+
+  #reset(): void {
     this.#stream.close(constants.NGHTTP2_CANCEL);
     this.#stream.destroy();
   }
@@ -339,6 +395,17 @@ function toHeaderList(headers: IncomingHttpHeaders): HeaderList {
     if (name.startsWith(":") || value === undefined) return [];
     return Array.isArray(value) ? value.map((each) => [name, each] as const) : [[name, value] as const];
   });
+}
+
+/** Throws a `StatusError` for headers that nghttp2 would not send, by its own estimate of their size. */
+function checkSize(headers: OutgoingHttpHeaders): void {
+  let bytes = 12;
+  for (const [name, value] of Object.entries(headers)) {
+    for (const each of Array.isArray(value) ? value : [String(value)]) bytes += 12 + name.length + each.length;
+  }
+  if (bytes <= maxHeaderBytes) return;
+  const message = `request headers of ${bytes} bytes are too large to send: at most ${maxHeaderBytes}`;
+  throw new StatusError(StatusCode.resourceExhausted, message);
 }
 
 /** A socket keeps the process alive only while a stream is open on it. */

@@ -7,6 +7,8 @@ export interface RawConnection {
   settings(values?: readonly (readonly [id: number, value: number])[]): void;
   /** Response headers with `:status: 200` and nothing else. */
   headers(streamId: number, options?: { readonly endStream: boolean }): void;
+  /** `grpc-status: 0`, and the end of the stream. */
+  trailers(streamId: number): void;
   data(streamId: number, text: string, options?: { readonly endStream: boolean }): void;
   rstStream(streamId: number, errorCode: number): void;
   windowUpdate(streamId: number, increment: number): void;
@@ -19,6 +21,8 @@ export interface RawPeerScript {
   readonly onRequest?: (streamId: number, connection: RawConnection) => void;
   /** Whether pings are answered. Default true. */
   readonly answersPings?: boolean;
+  /** After the answer to a ping, if there is one. */
+  readonly onPing?: () => void;
 }
 
 /** A server that does exactly what its script says, right or wrong. */
@@ -76,6 +80,11 @@ function createRawConnection(socket: Socket): RawConnection {
       const flags = flag.endHeaders | (options?.endStream === true ? flag.endStream : 0);
       write(type.headers, flags, streamId, Buffer.from([0x88]));
     },
+    trailers(streamId) {
+      const name = "grpc-status";
+      const block = Buffer.from(`\0${String.fromCharCode(name.length)}${name}\u{1}0`);
+      write(type.headers, flag.endHeaders | flag.endStream, streamId, block);
+    },
     data(streamId, text, options) {
       write(type.data, options?.endStream === true ? flag.endStream : 0, streamId, Buffer.from(text));
     },
@@ -108,8 +117,9 @@ function readFrames(socket: Socket, connection: RawConnection, script: RawPeerSc
       buffered = buffered.subarray(9 + length);
       if (frameType === type.headers) script.onRequest?.(streamId, connection);
       if (frameType === type.settings && (flags & flag.ack) === 0) socket.write(frame(type.settings, flag.ack, 0));
-      if (frameType === type.ping && (flags & flag.ack) === 0 && script.answersPings !== false) {
-        socket.write(frame(type.ping, flag.ack, 0, payload));
+      if (frameType === type.ping && (flags & flag.ack) === 0) {
+        if (script.answersPings !== false) socket.write(frame(type.ping, flag.ack, 0, payload));
+        script.onPing?.();
       }
     }
   });

@@ -18,7 +18,7 @@ export interface Connection extends Candidate {
   readonly maxStreams: number;
   /**
    * Sends a request. `listener.closed` is called exactly once, never before `open` has returned; a connection that
-   * cannot take the request closes it with fate `unsent`.
+   * cannot take the request closes it with fate `unsent`. Throws for headers that cannot be sent on any connection.
    */
   open(head: RequestHead, listener: StreamListener): Stream;
   /** Takes no new streams, lets those under way finish, then closes. `closed` may come before it returns. */
@@ -33,7 +33,10 @@ export interface ConnectionListener {
   ready(): void;
   /** A stream ended on a connection that was at its `maxStreams`, or `maxStreams` rose. */
   capacity(): void;
-  /** The peer sent GOAWAY: it takes no new streams. May come twice; the streams that it refuses are told after it. */
+  /**
+   * No new streams: the peer sent GOAWAY, or every stream id was used. May come twice; the streams that the peer refuses
+   * are told after it.
+   */
   goaway(goaway: Goaway): void;
   /** The connection is gone; every stream of it has been told, or is told in this turn. */
   closed(end: ConnectionEnd): void;
