@@ -3,22 +3,31 @@ import type { Connection, Outcome, StatusCode, Stream, StreamEnd, StreamFate } f
 /** Bytes of a streaming request that are kept for another attempt. */
 const replayLimitBytes = 256 * 1024;
 
+export interface AttemptInit {
+  readonly now: () => number;
+  /** Keys of the endpoints that earlier attempts went to. */
+  readonly avoid: ReadonlySet<string>;
+  /** Whether the request is one message, which is kept by reference, whatever its size. */
+  readonly isOneMessage: boolean;
+  /** Called when too much of the request was sent to keep it for another attempt. */
+  readonly onCommit: () => void;
+}
+
 /** One attempt of an RPC, from its pick to its outcome: what the HTTP client saw of it. */
 export class Attempt {
-  readonly #now: () => number;
-  readonly #onCommit: () => void;
-  readonly #limitBytes: number;
+  readonly #init: AttemptInit;
   #picked: { readonly connection: Connection; readonly atMs: number } | undefined;
   #firstByteMs: number | undefined;
   #stream: Stream | undefined;
   #end: StreamEnd | undefined;
   #sentBytes = 0;
 
-  /** `onCommit` is called when the request cannot be sent again, or need not: too much of it was sent. */
-  constructor(now: () => number, isOneMessage: boolean, onCommit: () => void) {
-    this.#now = now;
-    this.#limitBytes = isOneMessage ? Number.POSITIVE_INFINITY : replayLimitBytes;
-    this.#onCommit = onCommit;
+  constructor(init: AttemptInit) {
+    this.#init = init;
+  }
+
+  get avoid(): ReadonlySet<string> {
+    return this.#init.avoid;
   }
 
   get connection(): Connection | undefined {
@@ -31,7 +40,7 @@ export class Attempt {
   }
 
   picked(connection: Connection): void {
-    this.#picked = { connection, atMs: this.#now() };
+    this.#picked = { connection, atMs: this.#init.now() };
   }
 
   opened(stream: Stream): void {
@@ -40,11 +49,11 @@ export class Attempt {
 
   sent(bytes: number): void {
     this.#sentBytes += bytes;
-    if (this.#sentBytes > this.#limitBytes) this.#onCommit();
+    if (!this.#init.isOneMessage && this.#sentBytes > replayLimitBytes) this.#init.onCommit();
   }
 
   responded(): void {
-    if (this.#picked !== undefined) this.#firstByteMs = this.#now() - this.#picked.atMs;
+    if (this.#picked !== undefined) this.#firstByteMs = this.#init.now() - this.#picked.atMs;
   }
 
   closed(end: StreamEnd): void {
@@ -59,7 +68,7 @@ export class Attempt {
   outcome(code: StatusCode): Outcome {
     const isAnswered = this.#end === undefined ? this.#firstByteMs !== undefined : this.#end.kind === "complete";
     const fate: StreamFate = isAnswered ? "answered" : this.#end?.kind === "broken" ? this.#end.fate : "ambiguous";
-    const durationMs = this.#picked === undefined ? 0 : this.#now() - this.#picked.atMs;
+    const durationMs = this.#picked === undefined ? 0 : this.#init.now() - this.#picked.atMs;
     return { code, fate, firstByteMs: this.#firstByteMs, durationMs };
   }
 }

@@ -8,7 +8,15 @@ import {
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
-import { backoffDelay, type Channel, type Clock, type Random, type RetryBudget, type StatusCode } from "@evenkeel/core";
+import {
+  backoffDelay,
+  type Channel,
+  type Clock,
+  type Random,
+  type RetryBudget,
+  type StatusCode,
+  type StreamEnd,
+} from "@evenkeel/core";
 import { Attempt } from "./attempt.ts";
 import { Replay } from "./replay.ts";
 
@@ -17,6 +25,8 @@ const maxAmbiguousAttempts = 3;
 /** Attempts of an RPC whose streams are refused. */
 const maxRefusedAttempts = 5;
 const refusedStream = 7;
+/** How long connections may go on not taking an RPC, in milliseconds; its deadline may be earlier. */
+const maxTransparentMs = 30_000;
 const retryBackoff = { initialMs: 10, multiplier: 2, maxMs: 1_000, jitter: 0.2 };
 
 export interface CallContext {
@@ -28,6 +38,7 @@ export interface CallContext {
   readonly begin: (signal: AbortSignal, attempt: Attempt) => void;
 }
 
+type Broken = Extract<StreamEnd, { kind: "broken" }>;
 type Request = UnaryRequest | StreamRequest;
 type Response = UnaryResponse | StreamResponse;
 
@@ -41,13 +52,12 @@ export function attemptLoop(context: CallContext): Interceptor {
     const replay = request.stream ? new Replay(request.message) : undefined;
     const tries = new Tries(request, context);
     for (;;) {
-      // one message is kept by reference, whatever its size
-      const isOneMessage = !request.stream || request.method.methodKind === "server_streaming";
-      const attempt = new Attempt(
-        () => context.clock.now(),
-        isOneMessage,
-        () => replay?.commit(),
-      );
+      const attempt = new Attempt({
+        now: () => context.clock.now(),
+        avoid: tries.endpoints,
+        isOneMessage: !request.stream || request.method.methodKind === "server_streaming",
+        onCommit: () => replay?.commit(),
+      });
       // an interceptor may give several calls the same signal, or one call to next twice
       const signal = AbortSignal.any([request.signal]);
       context.begin(signal, attempt);
@@ -60,11 +70,11 @@ export function attemptLoop(context: CallContext): Interceptor {
         replay?.commit();
         return settled(response, request, attempt, context);
       } catch (error) {
-        attempt.cancel(ConnectError.from(error));
+        const { end } = attempt; // as the server left it: what follows may end the stream
         report(context, request, attempt, error);
-        if (request.signal.aborted) throw error;
-        const wait = tries.waitBeforeNext(attempt);
-        if (attempt.end?.kind !== "broken") throw error;
+        attempt.cancel(ConnectError.from(error));
+        if (request.signal.aborted || end?.kind !== "broken") throw error;
+        const wait = tries.waitBeforeNext(attempt, end);
         if (wait === undefined) throw tries.describe(error);
         if (replay?.isReplayable === false) throw tries.describe(error, "too much of the request was sent to keep it");
         if (wait > 0) await sleep(wait, context.clock, request.signal);
@@ -77,6 +87,8 @@ export function attemptLoop(context: CallContext): Interceptor {
 class Tries {
   readonly #isIdempotent: boolean;
   readonly #context: CallContext;
+  readonly #endpoints = new Set<string>();
+  readonly #startedAt: number;
   #attempts = 0;
   #unsent = 0;
   #refused = 0;
@@ -88,24 +100,27 @@ class Tries {
       idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS ||
       idempotency === MethodOptions_IdempotencyLevel.IDEMPOTENT;
     this.#context = context;
+    this.#startedAt = context.clock.now();
+  }
+
+  /** Keys of the endpoints that were tried. */
+  get endpoints(): ReadonlySet<string> {
+    return this.#endpoints;
   }
 
   /** Milliseconds to wait before the next attempt; `undefined` when there is none. */
-  waitBeforeNext(attempt: Attempt): number | undefined {
+  waitBeforeNext({ connection }: Attempt, { fate, errorCode }: Broken): number | undefined {
     this.#attempts++;
-    const { end } = attempt;
-    if (end?.kind !== "broken") return undefined;
-    switch (end.fate) {
-      case "unsent":
-        return this.#backoff(this.#unsent++);
-      case "unprocessed":
-        if (end.errorCode !== refusedStream) return 0;
-        return this.#refused + 1 < maxRefusedAttempts ? this.#backoff(this.#refused++) : undefined;
-      case "ambiguous": {
-        const may = this.#isIdempotent && ++this.#ambiguous < maxAmbiguousAttempts;
-        return may && this.#context.budget.withdraw() ? 0 : undefined;
-      }
+    if (connection !== undefined) this.#endpoints.add(connection.endpoint.key);
+    const { budget, clock } = this.#context;
+    if (fate === "ambiguous") {
+      const may = this.#isIdempotent && ++this.#ambiguous < maxAmbiguousAttempts;
+      return may && budget.withdraw() ? 0 : undefined;
     }
+    if (clock.now() - this.#startedAt > maxTransparentMs) return undefined;
+    if (fate === "unsent") return this.#backoff(this.#unsent++);
+    if (errorCode !== refusedStream) return 0;
+    return this.#refused + 1 < maxRefusedAttempts ? this.#backoff(this.#refused++) : undefined;
   }
 
   /** The error of the call: that of its last attempt, and how many there were. */

@@ -220,6 +220,15 @@ describe("an RPC is sent again", () => {
     expect(error.rawMessage).toMatch(/REFUSED_STREAM.*was not processed \(5 attempts\)/);
   });
 
+  it("on another endpoint than the one that refused it", async () => {
+    const refusing = await startPeer({ onRequest: (id, peer) => peer.rstStream(id, 7) });
+    const server = await startServer("pod-2");
+    const { client, transport } = clientOf([refusing, server.address]);
+    await connected(transport);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => client.charge({})));
+    expect(answers.map(({ pod }) => pod)).toEqual(Array.from({ length: 50 }, () => "pod-2"));
+  });
+
   it("when its fate is ambiguous and its method idempotent, up to 3 attempts", async () => {
     let requests = 0;
     const script: RawPeerScript = {

@@ -2,7 +2,8 @@ import { FakeClock, ScriptedConnector, seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
 import { channelHarness, readyChannel } from "../test-helpers/channel.ts";
 import { pod, pods } from "../test-helpers/endpoints.ts";
-import { type Rpc, startRpc } from "../test-helpers/rpc.ts";
+import { Rpc, startRpc } from "../test-helpers/rpc.ts";
+import { openStream } from "../test-helpers/streams.ts";
 import { Channel } from "./channel.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import type { Policy } from "./policy/policy.ts";
@@ -473,4 +474,27 @@ test("a channel works without any option but target and connector", () => {
   connector.latest("127.0.0.1:8080").becomeReady();
   expect(rpc.outcome).toBe("127.0.0.1:8080");
   channel.destroy();
+});
+
+describe("an RPC that was tried already", () => {
+  const avoiding = (channel: Channel, ...keys: string[]): string | undefined => {
+    const rpc = new Rpc();
+    channel.pick({ path: "/demo.v1.Demo/Call", avoid: new Set(keys) }, rpc);
+    return rpc.outcome;
+  };
+
+  test("goes to another endpoint, the least busy one, while there is one with room", () => {
+    const { channel, connector } = readyChannel(pods(3), { policy: firstFirst() });
+    openStream(connector.latest("pod-2"));
+    expect(avoiding(channel, "pod-1")).toBe("pod-3"); // it was pod-1's turn, and pod-2 is busier
+    expect(avoiding(channel, "pod-1")).toBe("pod-2"); // whose turn it is
+    expect(avoiding(channel, "pod-1", "pod-2")).toBe("pod-3");
+    connector.latest("pod-3").changeMaxStreams(0);
+    expect(avoiding(channel, "pod-1", "pod-2")).toMatch(/pod-[12]/);
+  });
+
+  test("goes to the same endpoint when no other is ready", () => {
+    const { channel } = readyChannel(pods(1));
+    expect(avoiding(channel, "pod-1")).toBe("pod-1");
+  });
 });

@@ -308,12 +308,18 @@ export class Channel {
     });
   }
 
-  /** The policy's choice, or when that connection is full the least busy one that is not. */
+  /** The policy's choice; where that is full, or is to be avoided, the least busy of the others. */
   #pick(info: PickInfo): PickResult<Connection> {
     const result = this.#picker.pick(info);
-    if (result.kind !== "complete" || hasRoom(result.connection)) return result;
-    const [first, ...rest] = this.#ready.filter(hasRoom);
-    return first === undefined ? queue : this.#overflow(undefined, [first, ...rest]).pick(info);
+    if (result.kind !== "complete") return result;
+    const isAvoided = ({ endpoint }: Connection): boolean => info.avoid?.has(endpoint.key) === true;
+    const isFull = !hasRoom(result.connection);
+    if (!isFull && !isAvoided(result.connection)) return result;
+    const withRoom = this.#ready.filter(hasRoom);
+    const others = withRoom.filter((connection) => !isAvoided(connection));
+    const [first, ...rest] = others.length > 0 || !isFull ? others : withRoom;
+    if (first === undefined) return isFull ? queue : result;
+    return this.#overflow(undefined, [first, ...rest]).pick(info);
   }
 
   /** Dials what an RPC that finds nothing ready may have dialled. Returns whether anything is. */

@@ -4,6 +4,8 @@ import type { Candidate } from "../load/candidate.ts";
 export interface PickInfo {
   /** `/package.Service/Method`. */
   readonly path: string;
+  /** Keys of the endpoints that it was tried on: they get it again only if no other can take it. */
+  readonly avoid?: ReadonlySet<string>;
 }
 
 export type PickResult<C extends Candidate> =
