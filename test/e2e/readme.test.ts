@@ -1,16 +1,15 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { createConnection } from "node:net";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = new URL("../../", import.meta.url);
 const folder = new URL("../.snippets/", import.meta.url);
-const port = 18_473;
+/** Where the README's server listens. */
+let port = 0;
 
 type Snippet = ChildProcessByStdio<null, Readable, Readable>;
 
@@ -29,7 +28,7 @@ async function start(readme: string, name: string): Promise<Snippet> {
   const here = code
     .replace("http://orders.shop.svc.cluster.local:8080", `http://127.0.0.1:${port}`)
     .replace(`["10.0.0.1:8080", "10.0.0.2:8080"]`, `["127.0.0.1:${port}"]`)
-    .replace("server.listen(8080)", `server.listen(${port}, "127.0.0.1")`)
+    .replace("server.listen(8080)", `server.listen(0, "127.0.0.1", () => console.log(server.address().port))`)
     .replace("./gen/", "../gen/")
     .replace("./routes.ts", "../e2e/fixtures/routes.ts");
   await writeFile(file, here);
@@ -43,18 +42,10 @@ async function run(readme: string, name: string): Promise<string> {
   return stdout;
 }
 
-async function listening(): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    const socket = createConnection(port, "127.0.0.1");
-    const connected = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (connected) return;
-    await sleep(50);
-  }
-  throw new Error(`nothing listens on port ${port}`);
+/** The port that the server prints once it listens on it. */
+async function portOf(server: Snippet): Promise<number> {
+  for await (const chunk of server.stdout) return Number(chunk);
+  throw new Error(`the server did not listen: ${await text(server.stderr)}`);
 }
 
 describe("the README's", () => {
@@ -62,7 +53,7 @@ describe("the README's", () => {
 
   beforeAll(async () => {
     server = await start("README.md", "server");
-    await listening();
+    port = await portOf(server);
   });
 
   it("client gets an answer from its server", async () => {
@@ -84,7 +75,7 @@ describe("the README's", () => {
   });
 });
 
-it("every option of the transports is in the README of connect, with its default", async () => {
+it("every option of the transports is in the README of connect", async () => {
   const markdown = await readFile(new URL("packages/connect/README.md", root), "utf8");
   const source = await readFile(new URL("packages/connect/src/options.ts", root), "utf8");
   const listed = [...markdown.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);

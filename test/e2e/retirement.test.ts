@@ -103,7 +103,8 @@ describe.each(clients)("a $name client on a quiet connection loses nothing", ({ 
     for (let round = 0; round < 10; round++) {
       expect(await charge(0)).toBe("pod-1");
       const running = charge(60);
-      await sleep(20);
+      // every other time the request is still on its way to the server, which a single GOAWAY would lose
+      if (round % 2 === 0) await sleep(20);
       server.lifecycle.retireConnections();
       expect(await running).toBe("pod-1");
       expect(await charge(0)).toBe("pod-1");

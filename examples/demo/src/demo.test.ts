@@ -58,6 +58,7 @@ describe("the demo", () => {
     expectComplete(result);
     const killed = result.events.find(({ kind }) => kind === "killed")!.pod;
     expect(result.inFlightAtLoss).toBeGreaterThan(0); // 20 RPCs are under way at any time, on 6 pods
+    expect(result.failed).toBeGreaterThan(0); // none of them may be sent again
     expect(result.failed).toBeLessThanOrEqual(result.inFlightAtLoss);
     for (const message of result.messages) expect(message).toContain(`to ${killed} (`);
     expect(result.connections[killed]).toBeUndefined();

@@ -50,7 +50,8 @@ export interface Lifecycle {
 
   /**
    * Runs the hook in `shutdown()`, after the connections are gone: the place to close what handlers use. Hooks run one
-   * after another, in the order in which they were added. @returns what removes the hook.
+   * after another, in the order in which they were added. A hook must not wait for `shutdown()`, which waits for it.
+   * @returns what removes the hook.
    */
   onShutdown(hook: () => void | Promise<void>): () => void;
 

@@ -7,9 +7,9 @@ import net from "node:net";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import tls from "node:tls";
+import { FakeClock } from "@evenkeel/testing";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { cert, key } from "../test-helpers/certificate.ts";
-import { FakeClock } from "../test-helpers/fake-clock.ts";
 import { connectRaw, lastStreamOf, noticeLastStream, type RawClient, until } from "../test-helpers/raw-client.ts";
 import { createServer, listen } from "../test-helpers/servers.ts";
 import type { ConnectionEvent } from "./connection/connection.ts";
@@ -285,6 +285,18 @@ describe("shutdown()", () => {
     const refused = await connectRaw(port, false);
     onTestFinished(() => refused.end());
     await until("the late connection is destroyed", () => refused.closed);
+  });
+
+  test("a server that begins to listen only during the shutdown, or after it, stops at once", async () => {
+    const server = http2.createServer();
+    onTestFinished(() => void server.close());
+    const lifecycle = manageConnections(server, { readinessDelayMs: 0 });
+    const done = lifecycle.shutdown();
+    server.listen(0, "127.0.0.1"); // listens some turns later
+    await Promise.all([once(server, "close"), done]);
+    server.listen(0, "127.0.0.1");
+    await once(server, "close");
+    expect(lifecycle.phase).toBe("closed");
   });
 
   test("asyncDispose shuts down", async () => {

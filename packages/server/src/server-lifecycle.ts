@@ -205,5 +205,7 @@ class ServerLifecycle implements Lifecycle {
 
 /** `server.close()` of node:http2 would also close the sessions, with a single GOAWAY. */
 function stopListening(server: ManageableServer): void {
-  if (server.listening) TcpServer.prototype.close.call(server);
+  const stop = () => TcpServer.prototype.close.call(server);
+  if (server.listening) stop();
+  server.on("listening", stop); // the shutdown may come while the program starts
 }

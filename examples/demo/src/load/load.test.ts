@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { startClosedLoad } from "./closed-load.ts";
 import { startPacedLoad } from "./paced-load.ts";
 
@@ -18,6 +18,18 @@ describe("startPacedLoad", () => {
     expect(due.length).toBeGreaterThanOrEqual(30); // 150 ms had passed when it was free again
     expect(due.length).toBeLessThanOrEqual(elapsedMs / 5 + 1);
     expect(load.progress).toBeGreaterThanOrEqual(elapsedMs / 1_000);
+  });
+
+  it("does not spin between RPCs that are weeks apart", async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning);
+    process.on("warning", onWarning);
+    onTestFinished(() => void process.off("warning", onWarning));
+    const startedAt = performance.now();
+    const load = startPacedLoad({ rate: 1e-9, seconds: 1, startedAt, send: async () => {} });
+    await sleep(10);
+    await load.stop();
+    expect(warnings).toEqual([]);
   });
 
   it("waits for the RPCs under way when it stops, and sends no more", async () => {

@@ -9,6 +9,9 @@ export interface PacedLoadOptions {
   readonly send: SendDue;
 }
 
+/** The longest delay of a timer: with a longer one it would fire at once. */
+const longestDelayMs = 2 ** 31 - 1;
+
 /**
  * Offers RPCs at a fixed rate, however fast they are answered. Each is due at a time that is reckoned from the start:
  * what a late timer delayed is sent at once, and nothing drifts.
@@ -24,7 +27,7 @@ export function startPacedLoad({ rate, seconds, startedAt, send }: PacedLoadOpti
       const rpc: Promise<void> = send(dueAt(sent)).then(() => void underWay.delete(rpc));
       underWay.add(rpc);
     }
-    timer = setTimeout(sendDue, dueAt(sent) - now);
+    timer = setTimeout(sendDue, Math.min(dueAt(sent) - now, longestDelayMs));
   };
   sendDue();
   return {

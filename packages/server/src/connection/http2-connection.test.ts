@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { ServerHttp2Session } from "node:http2";
 import { Duplex } from "node:stream";
+import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
-import { FakeClock } from "../../test-helpers/fake-clock.ts";
 import type { Injection } from "../wire/wire.ts";
 import type { ConnectionEvent } from "./connection.ts";
 import { Http2Connection, type Http2ConnectionSettings } from "./http2-connection.ts";
