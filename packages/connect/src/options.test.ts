@@ -1,3 +1,5 @@
+import type { SecureClientSessionOptions } from "node:http2";
+import { PassThrough } from "node:stream";
 import { createChannel, parseTarget } from "@evenkeel/core";
 import { createHttp2Connector } from "@evenkeel/http2";
 import { describe, expect, it } from "vitest";
@@ -47,4 +49,12 @@ describe("options that are wrong throw at creation and name themselves", () => {
       );
     }
   });
+});
+
+it("options that are typed for node:http2 are taken", () => {
+  const nodeOptions: SecureClientSessionOptions = {
+    rejectUnauthorized: false,
+    createConnection: (_authority, _options) => new PassThrough(),
+  };
+  createGrpcTransport({ baseUrl, nodeOptions });
 });

@@ -416,6 +416,18 @@ describe("a transport", () => {
     expect(await client.charge({})).toMatchObject({ pod: "pod-1" });
   });
 
+  it("cancels a stream whose response is left before its end", async () => {
+    const { transport } = clientOf([(await startServer()).address]);
+    const { count } = DemoService.method;
+    for (const signal of [undefined, new AbortController().signal]) {
+      const request = one({ to: 1_000_000 });
+      const { message } = await transport.stream(count, signal, undefined, undefined, request);
+      for await (const { number } of message) if (number === 3) break;
+      await expect.poll(() => transport.channel.snapshot().endpoints[0]?.connection?.inFlight).toBe(0);
+    }
+    expect(transport.channel.snapshot().totals).toEqual({ attempts: 2, succeeded: 0, failed: 2 });
+  });
+
   it("closed, lets RPCs finish and takes no more", async () => {
     const { client, transport } = clientOf([(await startServer()).address]);
     await client.charge({});

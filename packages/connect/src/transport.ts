@@ -1,4 +1,4 @@
-import type { Transport } from "@connectrpc/connect";
+import { Code, ConnectError, type Transport } from "@connectrpc/connect";
 import type { UniversalClientFn } from "@connectrpc/connect/protocol";
 import { type Channel, createChannel, parseTarget, RetryBudget, systemClock, systemRandom } from "@evenkeel/core";
 import { createHttp2Connector } from "@evenkeel/http2";
@@ -50,13 +50,34 @@ export function createBalancedTransport(
   };
   return {
     unary: (...call) => transport.unary(...call),
-    stream: (...call) => transport.stream(...call),
+    async stream(method, signal, timeoutMs, header, input, contextValues) {
+      const left = new AbortController();
+      const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
+      const response = await transport.stream(method, either, timeoutMs, header, input, contextValues);
+      return { ...response, message: cancelWhenLeft(response.message, left) };
+    },
     channel,
     close,
     destroy(error) {
       if (isOwn) channel.destroy(error);
     },
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Gives a response back the `return` that Connect takes from it: to leave it before its end cancels the RPC. */
+function cancelWhenLeft<T>(messages: AsyncIterable<T>, left: AbortController): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]() {
+      const iterator = messages[Symbol.asyncIterator]();
+      return {
+        next: () => iterator.next(),
+        async return() {
+          left.abort(new ConnectError("the response was left before its end", Code.Canceled));
+          return { done: true, value: undefined };
+        },
+      };
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { SessionOptions } from "node:http2";
 import { connect as connectTcp, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from "node:tls";
@@ -17,9 +18,9 @@ export interface DialOptions {
 export interface NodeOptions extends ConnectionOptions {
   /**
    * Makes the socket, for UNIX sockets or proxies; with TLS it is to be a TLS socket that offers `h2`. Called for
-   * every dial, with the address that the resolver told.
+   * every dial, with the address that the resolver told; typed so that what was written for node:http2 fits.
    */
-  readonly createConnection?: (authority: URL, address: Address) => Duplex;
+  readonly createConnection?: ((authority: URL, address: Address & SessionOptions) => Duplex) | undefined;
 }
 
 export interface DialListener {
