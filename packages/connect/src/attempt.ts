@@ -1,12 +1,12 @@
-import type { Connection, Outcome, StatusCode, Stream, StreamEnd, StreamFate } from "@evenkeel/core";
+import type { Connection, Outcome, PickInfo, StatusCode, Stream, StreamEnd, StreamFate } from "@evenkeel/core";
 
 /** Bytes of a streaming request that are kept for another attempt. */
 const replayLimitBytes = 256 * 1024;
 
 export interface AttemptInit {
   readonly now: () => number;
-  /** Keys of the endpoints that earlier attempts went to. */
-  readonly avoid: ReadonlySet<string>;
+  /** What it is picked by, and reported as. */
+  readonly info: PickInfo;
   /** Whether the request is one message, which is kept by reference, whatever its size. */
   readonly isOneMessage: boolean;
   /** Called when too much of the request was sent to keep it for another attempt. */
@@ -26,8 +26,8 @@ export class Attempt {
     this.#init = init;
   }
 
-  get avoid(): ReadonlySet<string> {
-    return this.#init.avoid;
+  get info(): PickInfo {
+    return this.#init.info;
   }
 
   get connection(): Connection | undefined {

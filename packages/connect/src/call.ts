@@ -8,16 +8,9 @@ import {
   type UnaryRequest,
   type UnaryResponse,
 } from "@connectrpc/connect";
-import {
-  backoffDelay,
-  type Channel,
-  type Clock,
-  type Random,
-  type RetryBudget,
-  type StatusCode,
-  type StreamEnd,
-} from "@evenkeel/core";
+import { backoffDelay, type Channel, type Clock, type Random, type RetryBudget, type StatusCode } from "@evenkeel/core";
 import { Attempt } from "./attempt.ts";
+import type { BrokenEnd } from "./errors.ts";
 import { Replay } from "./replay.ts";
 
 /** Attempts of an idempotent RPC whose fate stays ambiguous. */
@@ -38,7 +31,6 @@ export interface CallContext {
   readonly begin: (signal: AbortSignal, attempt: Attempt) => void;
 }
 
-type Broken = Extract<StreamEnd, { kind: "broken" }>;
 type Request = UnaryRequest | StreamRequest;
 type Response = UnaryResponse | StreamResponse;
 
@@ -51,10 +43,11 @@ export function attemptLoop(context: CallContext): Interceptor {
     context.budget.deposit();
     const replay = request.stream ? new Replay(request.message) : undefined;
     const tries = new Tries(request, context);
+    const info = { path: `/${request.service.typeName}/${request.method.name}`, avoid: tries.endpoints };
     for (;;) {
       const attempt = new Attempt({
         now: () => context.clock.now(),
-        avoid: tries.endpoints,
+        info,
         isOneMessage: !request.stream || request.method.methodKind === "server_streaming",
         onCommit: () => replay?.commit(),
       });
@@ -68,10 +61,10 @@ export function attemptLoop(context: CallContext): Interceptor {
             : { ...request, signal },
         );
         replay?.commit();
-        return settled(response, request, attempt, context);
+        return settled(response, request.signal, attempt, context);
       } catch (error) {
         const { end } = attempt; // as the server left it: what follows may end the stream
-        report(context, request, attempt, error);
+        report(context, attempt, error);
         attempt.cancel(ConnectError.from(error));
         if (request.signal.aborted || end?.kind !== "broken") throw error;
         const wait = tries.waitBeforeNext(attempt, end);
@@ -109,7 +102,7 @@ class Tries {
   }
 
   /** Milliseconds to wait before the next attempt; `undefined` when there is none. */
-  waitBeforeNext({ connection }: Attempt, { fate, errorCode }: Broken): number | undefined {
+  waitBeforeNext({ connection }: Attempt, { fate, errorCode }: BrokenEnd): number | undefined {
     this.#attempts++;
     if (connection !== undefined) this.#endpoints.add(connection.endpoint.key);
     const { budget, clock } = this.#context;
@@ -145,18 +138,18 @@ class Tries {
   }
 }
 
-function settled(response: Response, request: Request, attempt: Attempt, context: CallContext): Response {
+function settled(response: Response, signal: AbortSignal, attempt: Attempt, context: CallContext): Response {
   if (!response.stream) {
-    report(context, request, attempt, undefined);
+    report(context, attempt, undefined);
     return response;
   }
-  return { ...response, message: reporting(response.message, request, attempt, context) };
+  return { ...response, message: reporting(response.message, signal, attempt, context) };
 }
 
 /** Passes messages through, and reports the outcome when they end, fail, or are given up. */
 function reporting<T>(
   messages: AsyncIterable<T>,
-  request: Request,
+  signal: AbortSignal,
   attempt: Attempt,
   context: CallContext,
 ): AsyncIterable<T> {
@@ -164,11 +157,11 @@ function reporting<T>(
   const reportOnce = (error: unknown): void => {
     if (reported) return;
     reported = true;
-    request.signal.removeEventListener("abort", onAbort);
-    report(context, request, attempt, error);
+    signal.removeEventListener("abort", onAbort);
+    report(context, attempt, error);
   };
-  const onAbort = (): void => reportOnce(request.signal.reason);
-  request.signal.addEventListener("abort", onAbort);
+  const onAbort = (): void => reportOnce(signal.reason);
+  signal.addEventListener("abort", onAbort);
   const iterator = messages[Symbol.asyncIterator]();
   return {
     [Symbol.asyncIterator]: () => ({
@@ -187,12 +180,11 @@ function reporting<T>(
   };
 }
 
-function report(context: CallContext, request: Request, attempt: Attempt, error: unknown): void {
+function report(context: CallContext, attempt: Attempt, error: unknown): void {
   const { connection } = attempt;
   if (connection === undefined) return;
   const code = error === undefined ? 0 : ConnectError.from(error, Code.Canceled).code;
-  const path = `/${request.service.typeName}/${request.method.name}`;
-  context.channel.report(connection, { path }, attempt.outcome(code as StatusCode));
+  context.channel.report(connection, attempt.info, attempt.outcome(code as StatusCode));
 }
 
 function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {

@@ -7,8 +7,11 @@ export function toConnectError(error: unknown): ConnectError {
   return new ConnectError(error.message, error.code as number, undefined, undefined, error.cause ?? error);
 }
 
+/** How a stream ended without an answer. */
+export type BrokenEnd = Extract<StreamEnd, { kind: "broken" }>;
+
 /** The error of a stream that ended without an answer: what was seen, and what is known of the request. */
-export function brokenError(end: Extract<StreamEnd, { kind: "broken" }>): ConnectError {
+export function brokenError(end: BrokenEnd): ConnectError {
   if (!(end.error instanceof StatusError)) return ConnectError.from(end.error, Code.Unavailable);
   const known = {
     unsent: "the request was not sent",

@@ -14,7 +14,7 @@ export function createHttpClient(channel: Channel, attemptOf: (signal: AbortSign
       if (signal === undefined) throw new TypeError("a request without a signal");
       const attempt = attemptOf(signal);
       channel.pick(
-        { path: pathOf(request.url), avoid: attempt.avoid },
+        attempt.info,
         {
           picked: (connection) => exchange(connection, request, signal, attempt, resolve, reject),
           failed: (error) => reject(toConnectError(error)),

@@ -107,11 +107,7 @@ function bytesOption(name: string, value: number, min: number): number {
   return value;
 }
 
-/** Options of connect-node, or of node:http2, that have no meaning here, and what to write instead. */
-const unsupported: Readonly<Record<string, string>> = {
-  sessionManager: "leave it out; to share connections pass the channel of another transport as channel",
-};
-
+/** Options of node:http2 that have no meaning here. */
 const unsupportedNodeOptions = [
   "maxDeflateDynamicTableSize",
   "maxHeaderListPairs",
@@ -140,8 +136,9 @@ const channelOptions = [
 ];
 
 function checkUnsupported(options: TransportOptions): void {
-  for (const [name, instead] of Object.entries(unsupported)) {
-    if (isGiven(options, name)) throw new TypeError(`${name} is not supported: ${instead}`);
+  if (isGiven(options, "sessionManager")) {
+    const instead = "leave it out; to share connections pass the channel of another transport as channel";
+    throw new TypeError(`sessionManager is not supported: ${instead}`);
   }
   if (isGiven(options, "httpVersion") && options.httpVersion !== "2") {
     throw new TypeError(`httpVersion: expected "2", got ${JSON.stringify(options.httpVersion)}`);

@@ -3,7 +3,15 @@ import { createServer as createHttp1Server } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
-import { type Events, type ResolverFactory, roundRobin, StatusError, staticEndpoints, subscribe } from "@evenkeel/core";
+import {
+  type Events,
+  type Policy,
+  type ResolverFactory,
+  roundRobin,
+  StatusError,
+  staticEndpoints,
+  subscribe,
+} from "@evenkeel/core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { listen, type RawPeerScript, startRawPeer } from "../../http2/test-helpers/raw-peer.ts";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
@@ -414,6 +422,20 @@ describe("a transport", () => {
     expect(server.sessions.size).toBe(1);
     await other.close();
     expect(await client.charge({})).toMatchObject({ pod: "pod-1" });
+  });
+
+  it("tells policies the method of an RPC, also of one that is sent as GET", async () => {
+    const paths: string[] = [];
+    const policy: Policy = (_previous, [first]) => ({
+      pick({ path }) {
+        paths.push(path);
+        return { kind: "complete", connection: first };
+      },
+    });
+    const create = (options: TransportOptions) => createConnectTransport({ ...options, useHttpGet: true });
+    const { client } = clientOf([(await startServer()).address], { policy }, create);
+    await client.ping({ payload: new Uint8Array(3) });
+    expect(paths).toEqual(["/demo.v1.DemoService/Ping"]);
   });
 
   it("cancels a stream whose response is left before its end", async () => {
