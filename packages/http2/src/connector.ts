@@ -39,9 +39,7 @@ export function createHttp2Connector(options: Http2ConnectorOptions): Connector 
       const connectionOptions = {
         ...keepalive,
         clock,
-        secure: target.scheme === "https",
-        url: new URL(target.text),
-        authority: target.authority,
+        target,
         nodeOptions: typeof nodeOptions === "function" ? nodeOptions : () => nodeOptions,
         label: `connection ${dials} to ${describeEndpoint(endpoint)}`,
       };

@@ -2,14 +2,20 @@ import type { SessionOptions } from "node:http2";
 import { connect as connectTcp, isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from "node:tls";
-import { type Address, type Endpoint, formatAddress, messageOf, StatusCode, StatusError } from "@evenkeel/core";
+import {
+  type Address,
+  type Endpoint,
+  formatAddress,
+  messageOf,
+  StatusCode,
+  StatusError,
+  type Target,
+} from "@evenkeel/core";
 
 /** How sockets are made. */
 export interface DialOptions {
-  /** Whether to speak TLS. */
-  readonly secure: boolean;
-  /** The target: server certificates must be for its host, whatever address is dialled. */
-  readonly url: URL;
+  /** Decides between TLS and plain text; certificates must be for its host, whatever address is dialled. */
+  readonly target: Target;
   /** Asked for anew at every dial. */
   readonly nodeOptions: () => NodeOptions;
 }
@@ -44,7 +50,7 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
     const failed = (error: Error): void => {
       if (over) return;
       socket?.destroy();
-      tryAddress(index + 1, [...errors, new Error(explain(error, address, options), { cause: error })]);
+      tryAddress(index + 1, [...errors, new Error(explain(error, address, options.target), { cause: error })]);
     };
     let opened: Duplex;
     try {
@@ -54,7 +60,7 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
       return;
     }
     socket = opened;
-    onceConnected(opened, options, (error) => {
+    onceConnected(opened, options.target, (error) => {
       if (over) return;
       if (error !== undefined) return failed(error);
       over = true;
@@ -68,20 +74,19 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
   };
 }
 
-function open(address: Address, options: DialOptions): Duplex {
-  const { createConnection, ...tlsOptions } = options.nodeOptions();
+function open(address: Address, { target, nodeOptions }: DialOptions): Duplex {
+  const { createConnection, ...tlsOptions } = nodeOptions();
   if (createConnection !== undefined) {
-    const socket: Partial<Duplex> | undefined = createConnection(options.url, address);
+    const socket: Partial<Duplex> | undefined = createConnection(new URL(target.text), address);
     if (typeof socket?.pipe === "function") return socket as Duplex;
     throw new TypeError(`nodeOptions.createConnection: expected it to return a Duplex, got ${String(socket)}`);
   }
   const { host, port } = address;
-  if (!options.secure) return connectTcp({ host, port, noDelay: true }).unref();
-  const name = options.url.hostname.replace(/^\[(.*)\]$/, "$1");
+  if (target.scheme === "http") return connectTcp({ host, port, noDelay: true }).unref();
   const socket = connectTls({
     // RFC 6066, section 3, allows no addresses
-    ...(isIP(name) === 0 ? { servername: name } : {}),
-    checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+    ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(target.host, certificate),
     ...tlsOptions,
     host,
     port,
@@ -91,7 +96,7 @@ function open(address: Address, options: DialOptions): Duplex {
   return socket.unref();
 }
 
-function onceConnected(socket: Duplex, options: DialOptions, done: (error?: Error) => void): void {
+function onceConnected(socket: Duplex, target: Target, done: (error?: Error) => void): void {
   const event = !isConnecting(socket) ? undefined : socket instanceof TLSSocket ? "secureConnect" : "connect";
   let finished = false;
   const finish = (error?: Error): void => {
@@ -102,7 +107,7 @@ function onceConnected(socket: Duplex, options: DialOptions, done: (error?: Erro
     // the error listener stays: an error may follow after the socket was given up
     done(error);
   };
-  const onConnect = (): void => finish(options.secure ? alpnError(socket) : undefined);
+  const onConnect = (): void => finish(target.scheme === "https" ? alpnError(socket) : undefined);
   const onClose = (): void => finish(new Error("the peer closed the connection"));
   socket.on("error", finish);
   socket.on("close", onClose);
@@ -120,10 +125,10 @@ function alpnError(socket: Duplex): Error | undefined {
   return new Error('the peer did not choose "h2" by ALPN: it does not speak HTTP/2 over TLS on this port');
 }
 
-function explain(error: Error, address: Address, options: DialOptions): string {
+function explain(error: Error, address: Address, target: Target): string {
   const text = messageOf(error);
   // what OpenSSL says of an answer that is no TLS record
-  if (options.secure && /wrong version number|packet length too long/.test(text)) {
+  if (target.scheme === "https" && /wrong version number|packet length too long/.test(text)) {
     return `${formatAddress(address)} does not speak TLS: use http:// if that is meant`;
   }
   return text.includes(String(address.port)) ? text : `${text} (${formatAddress(address)})`;

@@ -19,6 +19,7 @@ import {
   StatusError,
   type Stream,
   type StreamEnd,
+  type StreamFate,
   type StreamListener,
   type Timer,
 } from "@evenkeel/core";
@@ -35,7 +36,6 @@ const maxStreamId = 2 ** 31 - 1;
 const maxHeaderBytes = 64 * 1024;
 
 export interface NodeHttp2ConnectionOptions extends DialOptions, KeepaliveOptions {
-  readonly authority: string;
   readonly clock: Clock;
   readonly label: string;
 }
@@ -106,8 +106,9 @@ export class NodeHttp2Connection implements Connection {
 
   drain(): void {
     this.#draining = true;
-    this.#end ??= { reason: new Error(`${this.label} was closed`), orderly: true };
-    if (this.#session === undefined) this.destroy(new Error(`${this.label} was closed`));
+    const reason = new Error(`${this.label} was closed`);
+    this.#end ??= { reason, orderly: true };
+    if (this.#session === undefined) this.destroy(reason);
     else if (this.#inFlight === 0) this.#close(this.#session);
   }
 
@@ -126,8 +127,8 @@ export class NodeHttp2Connection implements Connection {
   #requestHeaders(head: RequestHead): OutgoingHttpHeaders {
     const headers: OutgoingHttpHeaders = {
       ":method": head.method,
-      ":scheme": this.#options.secure ? "https" : "http",
-      ":authority": this.#options.authority,
+      ":scheme": this.#options.target.scheme,
+      ":authority": this.#options.target.authority,
       ":path": head.path,
     };
     for (const [name, value] of head.headers) {
@@ -172,9 +173,10 @@ export class NodeHttp2Connection implements Connection {
 
   #attach(socket: Duplex): void {
     this.#socket = socket;
+    const { scheme, authority } = this.#options.target;
     let session: ClientHttp2Session;
     try {
-      session = connect(`${this.#options.secure ? "https" : "http"}://${this.#options.authority}`, {
+      session = connect(`${scheme}://${authority}`, {
         createConnection: () => socket,
         settings: { enablePush: false, initialWindowSize: windowSize },
       });
@@ -357,7 +359,7 @@ class NodeHttp2Stream implements Stream {
   #end(): StreamEnd {
     if (this.#cancelled === undefined && this.#complete) return { kind: "complete" };
     const { rstCode } = this.#stream;
-    const broken = (fate: "unsent" | "unprocessed" | "ambiguous", error: Error, errorCode?: number): StreamEnd => ({
+    const broken = (fate: Exclude<StreamFate, "answered">, error: Error, errorCode?: number): StreamEnd => ({
       kind: "broken",
       fate,
       errorCode,
@@ -365,8 +367,9 @@ class NodeHttp2Stream implements Stream {
     });
     if (this.#cancelled !== undefined) return broken(this.#id === undefined ? "unsent" : "ambiguous", this.#cancelled);
     const seen = this.#context.seen();
-    if (this.#id === undefined)
+    if (this.#id === undefined) {
       return broken("unsent", this.#unavailable("it ended before the request was sent", seen));
+    }
     if (this.#context.isAbove(this.#id)) {
       return broken("unprocessed", this.#unavailable("its GOAWAY says the request was not processed", seen));
     }
