@@ -293,8 +293,9 @@ export class Channel {
       const candidates = [first, ...rest] as const;
       this.#ready = candidates;
       const same = candidates.length === before.length && candidates.every((each, index) => each === before[index]);
-      if (!same || this.#policyPicker === undefined)
-        this.#policyPicker = this.#policy(this.#policyPicker, [...candidates]);
+      if (!same || this.#policyPicker === undefined) {
+        this.#policyPicker = this.#policy(this.#policyPicker, candidates);
+      }
       this.#picker = this.#policyPicker;
     }
     this.#drainQueue();
@@ -312,11 +313,10 @@ export class Channel {
   #pick(info: PickInfo): PickResult<Connection> {
     const result = this.#picker.pick(info);
     if (result.kind !== "complete") return result;
-    const isAvoided = ({ endpoint }: Connection): boolean => info.avoid?.has(endpoint.key) === true;
     const isFull = !hasRoom(result.connection);
-    if (!isFull && !isAvoided(result.connection)) return result;
+    if (!isFull && !isAvoided(result.connection, info)) return result;
     const withRoom = this.#ready.filter(hasRoom);
-    const others = withRoom.filter((connection) => !isAvoided(connection));
+    const others = withRoom.filter((connection) => !isAvoided(connection, info));
     const [first, ...rest] = others.length > 0 || !isFull ? others : withRoom;
     if (first === undefined) return isFull ? queue : result;
     return this.#overflow(undefined, [first, ...rest]).pick(info);
@@ -363,6 +363,10 @@ interface Active {
 const queue = { kind: "queue" } as const;
 const queuePicker: Picker<Connection> = { pick: () => queue };
 const failPicker = (error: () => Error): Picker<Connection> => ({ pick: () => ({ kind: "fail", error: error() }) });
+
+function isAvoided({ endpoint }: Connection, { avoid }: PickInfo): boolean {
+  return avoid?.has(endpoint.key) === true;
+}
 
 function hasRoom(connection: Connection): boolean {
   return connection.inFlight < connection.maxStreams;

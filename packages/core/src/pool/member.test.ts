@@ -16,6 +16,19 @@ function readyMember(readyForMs = 0): MemberHarness {
   return harness;
 }
 
+/** A member that failed six times, and whose connection has proven itself since. */
+function provenAfterFailures(): MemberHarness {
+  const harness = memberHarness(pod(1));
+  harness.member.dial();
+  for (let failure = 0; failure < 6; failure++) {
+    harness.latest().refuse(new Error("refused"));
+    timeToNextDial(harness);
+  }
+  harness.latest().becomeReady();
+  harness.clock.tick(1_000);
+  return harness;
+}
+
 /** Milliseconds until the next dial, which is made. */
 function timeToNextDial({ clock, connector }: MemberHarness): number {
   const dials = connector.dials.length;
@@ -206,14 +219,7 @@ describe("a member whose connection ends", () => {
   });
 
   test("begins anew with the backoff after a connection that had been ready for 1 s", () => {
-    const harness = memberHarness(pod(1));
-    harness.member.dial();
-    for (let failure = 0; failure < 6; failure++) {
-      harness.latest().refuse(new Error("refused"));
-      timeToNextDial(harness);
-    }
-    harness.latest().becomeReady();
-    harness.clock.tick(1_000);
+    const harness = provenAfterFailures();
     harness.latest().lose(new Error("ECONNRESET"));
     harness.latest().refuse(new Error("refused"));
     expect(timeToNextDial(harness)).toBeCloseTo(1_000);
@@ -301,14 +307,7 @@ describe("a member that gets GOAWAY", () => {
   });
 
   test("counts an error code as the first failure when the connection had proven itself", () => {
-    const harness = memberHarness(pod(1));
-    harness.member.dial();
-    for (let failure = 0; failure < 6; failure++) {
-      harness.latest().refuse(new Error("refused"));
-      timeToNextDial(harness);
-    }
-    harness.latest().becomeReady();
-    harness.clock.tick(1_000);
+    const harness = provenAfterFailures();
     harness.latest().sendGoaway({ errorCode: enhanceYourCalm });
     expect(timeToNextDial(harness)).toBeCloseTo(1_000);
     harness.latest().refuse(new Error("refused"));

@@ -4,7 +4,7 @@ import type { Endpoint } from "../endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { DialLimiter } from "./dial-limiter.ts";
-import { Member } from "./member.ts";
+import { Member, type MemberContext } from "./member.ts";
 import { reconcile } from "./reconcile.ts";
 
 /** Dials under way at a time, so that a large set does not exhaust file descriptors. */
@@ -29,6 +29,7 @@ export interface PoolOptions {
 /** Owns the connections: one to each endpoint of the set. */
 export class Pool {
   readonly #options: PoolOptions;
+  readonly #context: MemberContext;
   readonly #limiter = new DialLimiter(maxDials);
   readonly #members = new Map<string, Member>();
   /** Connections that finish their streams; those that left the set with the timer that ends them by force. */
@@ -36,10 +37,18 @@ export class Pool {
   /** Members that left the set, until they are closed. */
   readonly #leaving = new Set<Member>();
   #closed = false;
-  #emptied: (() => void) | undefined;
+  #emptied: PromiseWithResolvers<void> | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    const { target, connector, clock, random, connectTimeoutMs, changed, capacity, suspected } = options;
+    this.#context = {
+      ...{ target, connector, clock, random, connectTimeoutMs, changed, capacity, suspected },
+      limiter: this.#limiter,
+      retired: (connection, unwanted) =>
+        this.#draining.set(connection, unwanted ? this.#limitDrain(connection) : undefined),
+      ended: (connection) => this.#forget(connection),
+    };
   }
 
   get members(): Iterable<Member> {
@@ -65,7 +74,7 @@ export class Pool {
       if (member !== undefined) this.#leaving.add(member);
       this.#members.delete(key);
     }
-    const joining = added.map((endpoint) => new Member(endpoint, this.#memberContext()));
+    const joining = added.map((endpoint) => new Member(endpoint, this.#context));
     for (const member of joining) this.#members.set(member.endpoint.key, member);
     // the sets are complete from here on, for callbacks that come back or close the pool
     for (const endpoint of updated) this.#members.get(endpoint.key)?.update(endpoint);
@@ -91,30 +100,14 @@ export class Pool {
     this.#closeMembers(members);
     this.#limitDrains(() => true);
     if (this.#draining.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const before = this.#emptied;
-      this.#emptied = () => {
-        before?.();
-        resolve();
-      };
-    });
+    this.#emptied ??= Promise.withResolvers();
+    await this.#emptied.promise;
   }
 
   /** Ends every connection at once. */
   destroy(reason: Error): void {
     void this.close();
     for (const connection of [...this.#draining.keys()]) connection.destroy(reason);
-  }
-
-  #memberContext(): ConstructorParameters<typeof Member>[1] {
-    const { target, connector, clock, random, connectTimeoutMs, changed, capacity, suspected } = this.#options;
-    return {
-      ...{ target, connector, clock, random, connectTimeoutMs, changed, capacity, suspected },
-      limiter: this.#limiter,
-      retired: (connection, unwanted) =>
-        this.#draining.set(connection, unwanted ? this.#limitDrain(connection) : undefined),
-      ended: (connection) => this.#forget(connection),
-    };
   }
 
   #closeMembers(members: Iterable<Member>): void {
@@ -142,7 +135,7 @@ export class Pool {
     this.#draining.get(connection)?.cancel();
     this.#draining.delete(connection);
     if (this.#draining.size > 0) return;
-    this.#emptied?.();
+    this.#emptied?.resolve();
     this.#emptied = undefined;
   }
 }

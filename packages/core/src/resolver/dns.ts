@@ -189,7 +189,8 @@ class DnsResolver implements Resolver {
     const [v4, v6] = await Promise.allSettled([this.#servers.resolve4(host), this.#servers.resolve6(host)]);
     if (v4.status === "fulfilled" && v4.value.length > 0) return v4.value.map((address) => ({ address, family: 4 }));
     if (v6.status === "fulfilled" && v6.value.length > 0) return v6.value.map((address) => ({ address, family: 6 }));
-    throw v4.status === "rejected" ? v4.reason : new Error(`${host} has no address`);
+    if (v4.status === "rejected") throw v4.reason;
+    return [];
   }
 }
 
