@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { dns, parseTarget, type ResolverUpdate, systemClock, systemRandom } from "@evenkeel/core";
+import { dns, formatAddress, parseTarget, type ResolverUpdate, systemClock, systemRandom } from "@evenkeel/core";
 import { startCluster } from "@evenkeel/testing";
 import { expect, it, onTestFinished } from "vitest";
 
@@ -22,7 +22,7 @@ it.each([
   const resolver = factory(parseTarget(cluster.url), (update) => updates.push(update), context);
   onTestFinished(() => resolver.close());
   const pods = () => cluster.pods.filter(({ phase }) => phase === "ready");
-  const addresses = () => pods().map(({ address }) => `${address.host}:${address.port}`);
+  const addresses = () => pods().map(({ address }) => formatAddress(address));
 
   await expect.poll(() => hostsOf(updates.at(-1))).toEqual(addresses().toSorted());
   const other = factory(parseTarget(cluster.url), (update) => shared.push(update), context);

@@ -1,6 +1,4 @@
-import { once } from "node:events";
 import { createServer, type Http2Server } from "node:http2";
-import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type ConnectRouter, createClient } from "@connectrpc/connect";
@@ -15,6 +13,7 @@ import { staticEndpoints } from "@evenkeel/core";
 import { createLifecycle, type Lifecycle } from "@evenkeel/server";
 import * as grpc from "@grpc/grpc-js";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { listen } from "../../packages/server/test-helpers/servers.ts";
 import { guardStockClients } from "../../packages/server/test-helpers/stock-client.ts";
 import { ChargeRequestSchema, ChargeResponseSchema, DemoService } from "../gen/demo/v1/demo_pb.ts";
 
@@ -36,20 +35,12 @@ async function startManagedServer(): Promise<ManagedServer> {
   const lifecycle = createLifecycle({ podName: "pod-1" });
   const server: Http2Server = createServer(connectNodeAdapter({ routes, interceptors: [lifecycle.interceptor] }));
   lifecycle.manage(server);
-  const sockets = new Set<Socket>();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("not listening on TCP");
-  const managed: ManagedServer = { address: `127.0.0.1:${address.port}`, lifecycle, accepted: 0 };
-  server.on("connection", (socket: Socket) => {
+  const port = await listen(server, onTestFinished);
+  const managed: ManagedServer = { address: `127.0.0.1:${port}`, lifecycle, accepted: 0 };
+  server.on("connection", () => {
     managed.accepted++;
-    sockets.add(socket);
   });
-  onTestFinished(async () => {
-    await lifecycle.shutdown({ force: true });
-    for (const socket of sockets) socket.destroy();
-  });
+  onTestFinished(() => lifecycle.shutdown({ force: true }));
   return managed;
 }
 

@@ -1,9 +1,8 @@
-import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import type { Socket } from "node:net";
+import { createServer, type ServerHttp2Session } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { listen } from "../../server/test-helpers/servers.ts";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 
 /** A connect-node server of the demo service on 127.0.0.1. */
@@ -18,34 +17,20 @@ export async function startDemoServer(pod: string): Promise<DemoServer> {
   const requests: Headers[] = [];
   const sessions = new Set<ServerHttp2Session>();
   const server = createServer(connectNodeAdapter({ routes: (router) => demoRoutes(router, pod, requests) }));
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-  });
   server.on("session", (session) => {
     sessions.add(session);
     session.on("close", () => sessions.delete(session));
   });
+  let end = async (): Promise<void> => {};
+  const port = await listen(server, (cut) => {
+    end = cut;
+  });
   return {
-    address: `127.0.0.1:${await listen(server)}`,
+    address: `127.0.0.1:${port}`,
     requests,
     sessions,
-    async [Symbol.asyncDispose]() {
-      server.close();
-      for (const session of sessions) session.destroy();
-      for (const socket of sockets) socket.destroy();
-      await once(server, "close");
-    },
+    [Symbol.asyncDispose]: () => end(),
   };
-}
-
-async function listen(server: Http2Server): Promise<number> {
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("not listening on TCP");
-  return address.port;
 }
 
 function demoRoutes(router: ConnectRouter, pod: string, requests: Headers[]): void {

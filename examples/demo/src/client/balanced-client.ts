@@ -5,7 +5,15 @@ import {
   createGrpcWebTransport,
   type TransportOptions,
 } from "@evenkeel/connect";
-import { dns, leastRequest, type Policy, type ResolverFactory, roundRobin, subscribe } from "@evenkeel/core";
+import {
+  dns,
+  formatAddress,
+  leastRequest,
+  type Policy,
+  type ResolverFactory,
+  roundRobin,
+  subscribe,
+} from "@evenkeel/core";
 import type { Cluster } from "@evenkeel/testing";
 import type { DemoOptions, PolicyName, Protocol, ResolverName } from "../options.ts";
 import { type DemoClient, type PodConnection, sender } from "./client.ts";
@@ -50,7 +58,7 @@ export async function createBalancedClient(options: DemoOptions, cluster: Cluste
     send: sender(transport, options.method, options.delayMs),
     connections() {
       // DNS knows no names
-      const names = new Map(cluster.pods.map(({ name, address }) => [`${address.host}:${address.port}`, name]));
+      const names = new Map(cluster.pods.map(({ name, address }) => [formatAddress(address), name]));
       const byPod = channel.snapshot().endpoints.map(({ podName, address, state }): [string, PodConnection] => {
         return [podName ?? names.get(address) ?? address, { state, open: state === "ready" ? 1 : 0 }];
       });

@@ -1,10 +1,10 @@
 import type { NewPod, RunEvent, RunResult } from "../result.ts";
 import { latencyOf } from "./latency.ts";
 import { PodMetrics } from "./pod-metrics.ts";
+import { windowMs } from "./rate-window.ts";
 
 /** A fair share is this much of what the mean pod answers in a second. */
 const fairShare = 0.8;
-const fullWindowMs = 1_000;
 const maxMessages = 10;
 
 /** What one run measures; the rest of its result is said by the options and the client. */
@@ -128,7 +128,7 @@ export class Metrics {
   /** The mean pod is that of the pods that were ready throughout the last second, if there are any. */
   #isFair(pod: PodMetrics, now: number): boolean {
     const ready = this.#ready();
-    const full = ready.filter(({ readySince = now }) => now - readySince >= fullWindowMs);
+    const full = ready.filter(({ readySince = now }) => now - readySince >= windowMs);
     const peers = full.length > 0 ? full : ready;
     const mean = peers.reduce((sum, { recent }) => sum + recent.count(now), 0) / peers.length;
     return pod.recent.count(now) >= fairShare * mean;

@@ -1,4 +1,4 @@
-const windowMs = 1_000;
+export const windowMs = 1_000;
 
 /** Counts what happened in the last second. Times in milliseconds, each no earlier than the one before. */
 export class RateWindow {

@@ -1,6 +1,6 @@
-import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 import { type Address, randomInt, systemRandom } from "@evenkeel/core";
+import { addressOf, close, listen } from "./tcp.ts";
 
 /** Where the pods of one cluster listen. Blocks that are open at the same time have no address in common. */
 export interface AddressBlock {
@@ -43,7 +43,7 @@ let loopbackNet: Promise<boolean> | undefined;
 
 /** Whether more of 127.0.0.0/8 than 127.0.0.1 can be bound here; found out once. */
 function canBindLoopbackNet(): Promise<boolean> {
-  loopbackNet ??= listen("127.83.83.83", 0).then(
+  loopbackNet ??= claim("127.83.83.83", 0).then(
     async (server) => {
       await close(server);
       return true;
@@ -59,10 +59,10 @@ async function claimOwnAddresses(port: number | undefined): Promise<AddressBlock
   for (let attempt = 0; attempt < attempts; attempt++) {
     const prefix = `127.${1 + randomInt(systemRandom, 254)}.${randomInt(systemRandom, 256)}`;
     try {
-      const claim = await listen(`${prefix}.254`, port ?? 0);
-      const own = portOf(claim);
+      const claimed = await claim(`${prefix}.254`, port ?? 0);
+      const own = addressOf(claimed).port;
       const hosts = Array.from({ length: 253 }, (_, index) => ({ host: `${prefix}.${index + 1}`, port: own }));
-      return new ClaimedBlock(claim, own, hosts);
+      return new ClaimedBlock(claimed, own, hosts);
     } catch (error) {
       reason = error;
     }
@@ -78,18 +78,18 @@ async function claimSharedAddress(): Promise<AddressBlock> {
   const start = randomInt(systemRandom, sharedBlocks);
   for (let attempt = 0; attempt < sharedBlocks; attempt++) {
     const first = firstSharedPort + ((start + attempt) % sharedBlocks) * sharedPorts;
-    let claim: Server | undefined;
+    let claimed: Server | undefined;
     try {
-      claim = await listen("127.0.0.1", first + sharedPorts - 1);
+      claimed = await claim("127.0.0.1", first + sharedPorts - 1);
       const addresses = Array.from({ length: sharedPorts - 1 }, (_, index) => ({
         host: "127.0.0.1",
         port: first + index,
       }));
-      for (const { host, port } of addresses) await close(await listen(host, port));
-      return new ClaimedBlock(claim, portOf(claim), addresses);
+      for (const { host, port } of addresses) await close(await claim(host, port));
+      return new ClaimedBlock(claimed, addressOf(claimed).port, addresses);
     } catch (error) {
       reason = error;
-      if (claim !== undefined) await close(claim);
+      if (claimed !== undefined) await close(claimed);
     }
   }
   throw new Error(`no ${sharedPorts} neighbouring ports of 127.0.0.1 are free for pods`, { cause: reason });
@@ -121,20 +121,8 @@ class ClaimedBlock implements AddressBlock {
   }
 }
 
-async function listen(host: string, port: number): Promise<Server> {
+async function claim(host: string, port: number): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
-  server.listen(port, host);
-  await once(server, "listening");
+  await listen(server, host, port);
   return server;
-}
-
-async function close(server: Server): Promise<void> {
-  server.close();
-  await once(server, "close");
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server does not listen on TCP");
-  return address.port;
 }

@@ -1,6 +1,6 @@
-import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { type Endpoint, formatAddress, type Random, randomInt, systemRandom, usableEndpoints } from "@evenkeel/core";
+import { addressOf, close, listen } from "./tcp.ts";
 
 export interface VirtualIpOptions {
   /** What pods are chosen with. Default: the randomness of the process. */
@@ -25,10 +25,9 @@ export class VirtualIp {
   #closing: Promise<void> | undefined;
 
   private constructor(server: Server, endpoints: () => readonly Endpoint[], random: Random) {
-    const address = server.address();
-    if (address === null || typeof address === "string") throw new Error("the server does not listen on TCP");
-    this.host = address.address;
-    this.port = address.port;
+    const { address, port } = addressOf(server);
+    this.host = address;
+    this.port = port;
     this.#server = server;
     this.#endpoints = endpoints;
     this.#random = random;
@@ -38,8 +37,7 @@ export class VirtualIp {
   /** Listens on a free port of 127.0.0.1. */
   static async start(endpoints: () => readonly Endpoint[], options: VirtualIpOptions = {}): Promise<VirtualIp> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
+    await listen(server, "127.0.0.1", 0);
     return new VirtualIp(server, endpoints, options.random ?? systemRandom);
   }
 
@@ -71,8 +69,7 @@ export class VirtualIp {
   }
 
   async #close(): Promise<void> {
-    const closed = once(this.#server, "close");
-    this.#server.close();
+    const closed = close(this.#server);
     for (const client of this.#clients.keys()) client.resetAndDestroy();
     await closed;
   }
