@@ -15,6 +15,8 @@ export interface Events {
     readonly lastStreamId: number;
     readonly debugData: string;
   };
+  /** A peer does not answer, or is heard again. */
+  "connection.suspicion": ConnectionEvent & { readonly suspect: boolean };
   /** A connection ended, or was never made. */
   "connection.closed": ConnectionEvent & {
     readonly reason: Error;
@@ -41,6 +43,7 @@ const channels = {
   "resolver.update": channel("evenkeel:resolver.update"),
   "connection.ready": channel("evenkeel:connection.ready"),
   "connection.goaway": channel("evenkeel:connection.goaway"),
+  "connection.suspicion": channel("evenkeel:connection.suspicion"),
   "connection.closed": channel("evenkeel:connection.closed"),
   "attempt.end": channel("evenkeel:attempt.end"),
   warning: channel("evenkeel:warning"),

@@ -30,6 +30,8 @@ export interface EndpointSnapshot {
 export interface ConnectionSnapshot {
   readonly label: string;
   readonly inFlight: number;
+  /** Whether its peer does not answer at the moment. */
+  readonly suspect: boolean;
   /** Attempts that ended on it. */
   readonly attempts: number;
   readonly failed: number;
@@ -50,6 +52,7 @@ export function snapshotOf(source: SnapshotSource): ChannelSnapshot {
   const connectionSnapshot = (connection: Connection): ConnectionSnapshot => ({
     label: connection.label,
     inFlight: connection.inFlight,
+    suspect: connection.suspect,
     ...source.attemptsOf(connection),
   });
   const endpointSnapshot = ({ endpoint, state, connection, lastError }: Member): EndpointSnapshot => ({

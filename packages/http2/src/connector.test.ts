@@ -46,6 +46,7 @@ function dialPort(
       capacity: () => {
         dialled.capacities++;
       },
+      suspicion: () => {},
       goaway: (goaway) => goaways.push(goaway),
       closed: closed.resolve,
     }),

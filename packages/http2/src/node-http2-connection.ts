@@ -44,6 +44,7 @@ export interface NodeHttp2ConnectionOptions extends DialOptions, KeepaliveOption
 export class NodeHttp2Connection implements Connection {
   endpoint: Endpoint;
   readonly label: string;
+  readonly suspect = false;
   readonly #options: NodeHttp2ConnectionOptions;
   readonly #listener: ConnectionListener;
   #giveUpDial: () => void;
@@ -131,7 +132,7 @@ export class NodeHttp2Connection implements Connection {
       ":authority": this.#options.target.authority,
       ":path": head.path,
     };
-    for (const [name, value] of head.headers) {
+    for (const [name, value] of [...head.headers, ...(head.furtherHeaders ?? [])]) {
       const before = headers[name];
       headers[name] = before === undefined ? value : [before, value].flat().map(String);
     }
@@ -333,8 +334,8 @@ class NodeHttp2Stream implements Stream {
     return !this.#stream.writable || this.#stream.write(chunk);
   }
 
-  end(): void {
-    if (this.#stream.writable) this.#stream.end();
+  end(chunk?: Uint8Array): void {
+    if (this.#stream.writable) this.#stream.end(chunk);
   }
 
   pause(): void {

@@ -35,6 +35,7 @@ export class ScriptedConnection implements Connection {
   #maxStreams = Number.POSITIVE_INFINITY;
   #goaway: Goaway | undefined;
   #draining = false;
+  #suspect = false;
   #end: ConnectionEnd | undefined;
 
   /** Made by `ScriptedConnector.connect`. `id` is its number in `label`; `onStream` as in the connector's options. */
@@ -58,6 +59,10 @@ export class ScriptedConnection implements Connection {
 
   get maxStreams(): number {
     return this.#maxStreams;
+  }
+
+  get suspect(): boolean {
+    return this.#suspect;
   }
 
   open(head: RequestHead, listener: StreamListener): Stream {
@@ -135,6 +140,14 @@ export class ScriptedConnection implements Connection {
     const rose = maxStreams > this.#maxStreams;
     this.#maxStreams = maxStreams;
     if (rose && this.#takesStreams) this.#listener.capacity();
+  }
+
+  /** The peer stops to answer, or is heard again. */
+  changeSuspect(suspect: boolean): void {
+    if (this.#state !== "ready") throw this.#misuse("change suspect");
+    if (this.#suspect === suspect) return;
+    this.#suspect = suspect;
+    this.#listener.suspicion();
   }
 
   /** The dial fails. */

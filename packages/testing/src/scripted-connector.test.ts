@@ -32,6 +32,10 @@ class Log {
         this.entries.push("capacity");
         reactions.capacity?.();
       },
+      suspicion: () => {
+        this.entries.push("suspicion");
+        reactions.suspicion?.();
+      },
       goaway: (goaway: Goaway) => {
         this.entries.push(`goaway ${goaway.errorCode} ${goaway.lastStreamId}`);
         reactions.goaway?.(goaway);
@@ -286,6 +290,16 @@ describe("ScriptedConnection", () => {
     expect(log.take()).toEqual(["a ambiguous", "b ambiguous", "closed"]);
   });
 
+  test("tells once that it became suspect, and once that it is heard again", () => {
+    const { log, connection } = ready();
+    connection.changeSuspect(true);
+    connection.changeSuspect(true);
+    expect(connection.suspect).toBe(true);
+    connection.changeSuspect(false);
+    expect(connection.suspect).toBe(false);
+    expect(log.take()).toEqual(["suspicion", "suspicion"]);
+  });
+
   test("names the missing stream", () => {
     expect(() => ready().connection.lastStream).toThrow("no stream was opened on connection 1");
   });
@@ -299,10 +313,11 @@ describe("ScriptedStream", () => {
     expect(stream.write(bytes("one"))).toBe(true);
     stream.write(bytes("two"));
     expect(scripted.requestEnded).toBe(false);
-    stream.end();
+    stream.end(bytes("three"));
+    stream.end(bytes("late"));
     stream.write(bytes("late"));
     expect(scripted.requestEnded).toBe(true);
-    expect(scripted.written.map(String)).toEqual(["one", "two"]);
+    expect(scripted.written.map(String)).toEqual(["one", "two", "three"]);
     expect(scripted.head).toBe(head);
     scripted.respond({ status: 404, body: [bytes("x"), bytes("y")], trailers: [["a", "b"]] });
     scripted.complete();

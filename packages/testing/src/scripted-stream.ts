@@ -67,8 +67,10 @@ export class ScriptedStream implements Stream {
     return !this.#blocked;
   }
 
-  end(): void {
-    if (this.#end === undefined) this.#requestEnded = true;
+  end(chunk?: Uint8Array): void {
+    if (this.#end !== undefined || this.#requestEnded) return;
+    if (chunk !== undefined) this.#chunks.push(chunk);
+    this.#requestEnded = true;
   }
 
   pause(): void {

@@ -16,6 +16,8 @@ export interface Connection extends Candidate {
   readonly label: string;
   /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly maxStreams: number;
+  /** Whether it does not answer: better ones are taken first, but it may come back. */
+  readonly suspect: boolean;
   /**
    * Sends a request. `listener.closed` is called exactly once, never before `open` has returned; a connection that
    * cannot take the request closes it with fate `unsent`. Throws for headers that cannot be sent on any connection.
@@ -33,6 +35,8 @@ export interface ConnectionListener {
   ready(): void;
   /** A stream ended on a connection that was at its `maxStreams`, or `maxStreams` rose. */
   capacity(): void;
+  /** `suspect` changed. */
+  suspicion(): void;
   /**
    * No new streams: the peer sent GOAWAY, or every stream id was used. May come twice; the streams that the peer refuses
    * are told after it.

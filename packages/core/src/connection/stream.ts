@@ -5,8 +5,10 @@ export interface RequestHead {
   readonly method: string;
   /** `:path`, with its query. */
   readonly path: string;
-  /** Lower-case names; values are not pseudo-headers. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Lower-case names, no pseudo-headers. A list that is handed in again may be encoded only once: it must not change. */
+  readonly headers: HeaderList;
+  /** Further headers, of this request alone. */
+  readonly furtherHeaders?: HeaderList;
   /** Whether no body follows. */
   readonly endStream: boolean;
 }
@@ -17,9 +19,9 @@ export type HeaderList = readonly (readonly [name: string, value: string])[];
 export interface Stream {
   /** Sends body bytes; `false` asks to wait for `listener.drained`. After the end of the stream it does nothing. */
   write(chunk: Uint8Array): boolean;
-  /** Ends the request body. */
-  end(): void;
-  /** Holds back `listener.data`, by flow control, until `resume`. */
+  /** Ends the request body, with its last bytes where there are any. */
+  end(chunk?: Uint8Array): void;
+  /** Takes no more bytes than the peer may send already, one window at most, until `resume`. */
   pause(): void;
   resume(): void;
   /** Gives the stream up: RST_STREAM(CANCEL). `closed` follows, with `reason` as its error. */
@@ -29,6 +31,7 @@ export interface Stream {
 /** What a stream tells its owner, in the order below; `closed` always, exactly once, and last. */
 export interface StreamListener {
   headers(status: number, headers: HeaderList): void;
+  /** The chunk is the listener's to keep. */
   data(chunk: Uint8Array): void;
   /** The peer takes more body bytes after `write` had returned `false`. */
   drained(): void;

@@ -156,6 +156,10 @@ export class Member {
         this.#context.changed();
       },
       capacity: () => this.#context.capacity(),
+      suspicion: () => {
+        publish("connection.suspicion", { ...event(), suspect: connection().suspect });
+        if (this.#isCurrent(connection())) this.#context.changed();
+      },
       goaway: (goaway) => {
         publish("connection.goaway", { ...event(), ...goaway });
         if (this.#isCurrent(connection())) this.#onGoaway(connection(), goaway);

@@ -71,6 +71,20 @@ describe("the pool", () => {
     expect(connector.open.length).toBeLessThanOrEqual(32);
   });
 
+  test("lists suspects only where all are, and tells each change", () => {
+    const { connector, pool, told } = readyPool(pods(3));
+    const before = told.changed;
+    connector.latest("pod-2").changeSuspect(true);
+    expect(readyKeys(pool)).toEqual(["pod-1", "pod-3"]);
+    connector.latest("pod-1").changeSuspect(true);
+    connector.latest("pod-3").changeSuspect(true);
+    expect(readyKeys(pool)).toEqual(["pod-1", "pod-2", "pod-3"]);
+    connector.latest("pod-2").changeSuspect(false);
+    expect(readyKeys(pool)).toEqual(["pod-2"]);
+    expect(told.changed).toBe(before + 4);
+    expect(statesOf(pool)).toEqual(["ready", "ready", "ready"]);
+  });
+
   test("publishes the ready connections without those that leave before it parts with them", () => {
     const drainingKeys = (pool: Pool): string[] => Array.from(pool.draining, ({ endpoint }) => endpoint.key);
     let seen: string[] = [];

@@ -59,9 +59,11 @@ export class Pool {
     return this.#draining.keys();
   }
 
-  /** The connections that RPCs may be sent on; those that stay keep their order. */
+  /** The connections that RPCs may be sent on; those that stay keep their order. Suspects only where all are. */
   get ready(): readonly Connection[] {
-    return [...this.#members.values()].flatMap(({ connection }) => (connection === undefined ? [] : [connection]));
+    const ready = [...this.#members.values()].flatMap(({ connection }) => connection ?? []);
+    const trusted = ready.filter(({ suspect }) => !suspect);
+    return trusted.length > 0 ? trusted : ready;
   }
 
   /** Makes the members fit the set: dials what is new, then parts with what left it. Does nothing once closed. */
