@@ -1,13 +1,12 @@
 import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
-import http2 from "node:http2";
-import { syncBuiltinESMExports } from "node:module";
 import { createConnection, createServer as createTcpServer, type Server } from "node:net";
 import { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Connection,
   type ConnectionEnd,
+  type Connector,
   createEndpoint,
   type Endpoint,
   type Goaway,
@@ -15,11 +14,14 @@ import {
   type RequestHead,
   type Stream,
   type StreamEnd,
+  systemClock,
 } from "@evenkeel/core";
 import { FakeClock } from "@evenkeel/testing";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { listen, type RawPeerScript, startRawPeer } from "../test-helpers/raw-peer.ts";
+import { ClientConnection } from "./client-connection.ts";
 import { createHttp2Connector, type Http2ConnectorOptions } from "./connector.ts";
+import { RequestEncoder } from "./request-encoder.ts";
 
 interface Dialled {
   readonly connection: Connection;
@@ -36,12 +38,20 @@ function dialPort(
   addresses: Endpoint["addresses"] = [{ host: "127.0.0.1", port }],
 ): Dialled {
   const connector = createHttp2Connector({ target: parseTarget(`${scheme}://orders.test:${port}`), ...options });
+  return listenTo((endpoint, listener) => connector.connect(endpoint, listener), port, addresses);
+}
+
+function listenTo(
+  connect: Connector["connect"],
+  port: number,
+  addresses: Endpoint["addresses"] = [{ host: "127.0.0.1", port }],
+): Dialled {
   const ready = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<ConnectionEnd>();
   const goaways: Goaway[] = [];
   const endpoint = { ...createEndpoint({ host: "127.0.0.1", port, podName: "pod-1" }), addresses };
   const dialled: Dialled = {
-    connection: connector.connect(endpoint, {
+    connection: connect(endpoint, {
       ready: ready.resolve,
       capacity: () => {
         dialled.capacities++;
@@ -175,7 +185,12 @@ describe("the fate of a stream", () => {
     ["a reset without an error", (id, peer) => peer.rstStream(id, 0), 14, /reset with NO_ERROR/],
     ["FIN", (_id, peer) => peer.socket.end(), 14, /the peer closed the connection/],
     ["a connection reset", (_id, peer) => peer.socket.resetAndDestroy(), 14, /ECONNRESET/],
-    ["a GOAWAY with an error code that includes it", (id, peer) => peer.goaway(id, 11, "calm"), 14, /code 11 calm/],
+    [
+      "a GOAWAY with an error code that includes it",
+      (id, peer) => peer.goaway(id, 11, "calm"),
+      14,
+      /ENHANCE_YOUR_CALM calm/,
+    ],
     [
       "a reset after a GOAWAY that includes it",
       (id, peer) => {
@@ -310,8 +325,10 @@ describe("a connection", () => {
   });
 
   it("destroyed while it drains, ends its streams with the reason of that", async () => {
-    const dialled = await dialPeer({});
+    const sent = Promise.withResolvers<void>();
+    const dialled = await dialPeer({ onRequest: () => sent.resolve() });
     const { ended } = request(dialled.connection);
+    await sent.promise;
     dialled.connection.drain();
     const reason = new Error("out of time");
     dialled.connection.destroy(reason);
@@ -399,20 +416,26 @@ describe("a connection", () => {
   });
 
   it("whose stream ids are used up asks to be replaced, and finishes its streams", async () => {
-    const { connect } = http2;
-    const restore = (): void => {
-      vi.restoreAllMocks();
-      syncBuiltinESMExports();
-    };
-    onTestFinished(restore);
-    vi.spyOn(http2, "connect").mockImplementation((...call: Parameters<typeof connect>) => {
-      const session = connect(...call);
-      const { setNextStreamID } = session as unknown as { setNextStreamID(id: number): void }; // not in node's types
-      session.once("connect", () => setNextStreamID.call(session, 2 ** 31 - 3));
-      return session;
-    });
-    syncBuiltinESMExports();
-    const dialled = await dialPeer({ onRequest: (id, peer) => peer.headers(id, { endStream: true }) });
+    const peer = await startRawPeer({ onRequest: (id, peer) => peer.headers(id, { endStream: true }) });
+    onTestFinished(() => peer[Symbol.asyncDispose]());
+    const target = parseTarget("http://orders.test");
+    const dialled = listenTo((endpoint, listener) => {
+      const options = {
+        target,
+        nodeOptions: () => ({}),
+        clock: systemClock,
+        label: "connection 1",
+        encoder: new RequestEncoder(target),
+        firstStreamId: 2 ** 31 - 3,
+        initialWindowSize: 65_536,
+        connectionWindowSize: 65_536,
+        pingIntervalMs: Number.POSITIVE_INFINITY,
+        pingIdleConnection: false,
+        pingTimeoutMs: 1_000,
+      };
+      return new ClientConnection(endpoint, options, listener);
+    }, peer.port);
+    await dialled.ready;
     const requests = [1, 2, 3].map(() => request(dialled.connection));
     expect(dialled.goaways).toEqual([]); // not before `open` has returned
     const ends = await Promise.all(requests.map(({ ended }) => ended));
@@ -508,7 +531,7 @@ describe("a dial fails clearly", () => {
     const nodeOptions = { createConnection: () => socket };
     await dialPort(peer.port, { nodeOptions }).ready;
     const { reason } = await dialPort(peer.port, { nodeOptions }).closed;
-    expect(reason.message).toMatch(/socket is already bound/);
+    expect(reason.message).toMatch(/nodeOptions\.createConnection: expected a new socket, got one that is in use/);
   });
 
   it("once, though a socket fails twice", async () => {

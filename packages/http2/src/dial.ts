@@ -74,12 +74,21 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
   };
 }
 
+/** A socket carries one connection. */
+const usedSockets = new WeakSet<Duplex>();
+
 function open(address: Address, { target, nodeOptions }: DialOptions): Duplex {
   const { createConnection, ...tlsOptions } = nodeOptions();
   if (createConnection !== undefined) {
     const socket: Partial<Duplex> | undefined = createConnection(new URL(target.text), address);
-    if (typeof socket?.pipe === "function") return socket as Duplex;
-    throw new TypeError(`nodeOptions.createConnection: expected it to return a Duplex, got ${String(socket)}`);
+    if (typeof socket?.pipe !== "function") {
+      throw new TypeError(`nodeOptions.createConnection: expected it to return a Duplex, got ${String(socket)}`);
+    }
+    if (usedSockets.has(socket as Duplex)) {
+      throw new TypeError("nodeOptions.createConnection: expected a new socket, got one that is in use");
+    }
+    usedSockets.add(socket as Duplex);
+    return socket as Duplex;
   }
   const { host, port } = address;
   if (target.scheme === "http") return connectTcp({ host, port, noDelay: true }).unref();

@@ -1,6 +1,24 @@
 import { StatusCode } from "@evenkeel/core";
 
-/** Names of the error codes in their order (RFC 9113, section 7), with the status gRPC gives a stream reset by them. */
+/** Error codes (RFC 9113, section 7). */
+export const ErrorCode = {
+  noError: 0x0,
+  protocolError: 0x1,
+  internalError: 0x2,
+  flowControlError: 0x3,
+  settingsTimeout: 0x4,
+  streamClosed: 0x5,
+  frameSizeError: 0x6,
+  refusedStream: 0x7,
+  cancel: 0x8,
+  compressionError: 0x9,
+  connectError: 0xa,
+  enhanceYourCalm: 0xb,
+  inadequateSecurity: 0xc,
+  http11Required: 0xd,
+} as const;
+
+/** Names of the error codes in their order, with the status gRPC gives a stream reset by them. */
 const errorCodes: readonly (readonly [name: string, status: StatusCode])[] = [
   // a reset without a reason in the middle of a response: what it did is not known, as when the connection is lost
   ["NO_ERROR", StatusCode.unavailable],

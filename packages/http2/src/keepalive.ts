@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "@evenkeel/core";
+import { afterPoll } from "./after-poll.ts";
 
 /** Keepalive as in gRFC A8. All times in milliseconds. */
 export interface KeepaliveOptions {
@@ -47,12 +48,10 @@ export class Keepalive {
       this.#wait();
       return;
     }
-    const onTimeout = (): void => {
-      // it may be our own event loop that was blocked: what has arrived by now is read first
-      setImmediate(() => {
+    const onTimeout = (): void =>
+      afterPoll(() => {
         if (this.#timer === timeout) this.#target.dead();
       });
-    };
     const timeout: Timer = this.#clock.setTimeout(onTimeout, this.#options.pingTimeoutMs);
     this.#timer = timeout;
     this.#target.ping(() => {
