@@ -35,6 +35,7 @@ export class ScriptedConnection implements Connection {
   #maxStreams = Number.POSITIVE_INFINITY;
   #goaway: Goaway | undefined;
   #draining = false;
+  #answered = 0;
   #suspect = false;
   #end: ConnectionEnd | undefined;
 
@@ -59,6 +60,10 @@ export class ScriptedConnection implements Connection {
 
   get maxStreams(): number {
     return this.#maxStreams;
+  }
+
+  get answered(): number {
+    return this.#answered;
   }
 
   get suspect(): boolean {
@@ -213,6 +218,7 @@ export class ScriptedConnection implements Connection {
   #streamEnded(stream: ScriptedStream, tell: () => void): void {
     const wasFull = this.#open.size >= this.#maxStreams;
     this.#open.delete(stream);
+    if (stream.result?.kind === "complete") this.#answered++;
     tell();
     if (wasFull && this.#takesStreams && this.#open.size < this.#maxStreams) this.#listener.capacity();
     this.#closeIfDrained();

@@ -16,6 +16,8 @@ export interface Connection extends Candidate {
   readonly label: string;
   /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
   readonly maxStreams: number;
+  /** Streams whose response arrived whole. */
+  readonly answered: number;
   /** Whether it does not answer: better ones are taken first, but it may come back. */
   readonly suspect: boolean;
   /**

@@ -31,7 +31,7 @@ export interface Stream {
 /** What a stream tells its owner, in the order below; `closed` always, exactly once, and last. */
 export interface StreamListener {
   headers(status: number, headers: HeaderList): void;
-  /** The chunk is the listener's to keep. */
+  /** The chunk's memory is used again as soon as this returns. */
   data(chunk: Uint8Array): void;
   /** The peer takes more body bytes after `write` had returned `false`. */
   drained(): void;

@@ -251,6 +251,21 @@ describe("a member whose connection ends", () => {
 });
 
 describe("a member that gets GOAWAY", () => {
+  test("replaces a connection at once that has answered an RPC, however young it was", () => {
+    const { connector, latest } = readyMember(5);
+    for (let dials = 2; dials < 5; dials++) {
+      openStream(latest());
+      latest().lastStream.respond();
+      latest().lastStream.complete();
+      latest().sendGoaway();
+      expect(connector.dials).toHaveLength(dials);
+      latest().becomeReady();
+    }
+    openStream(latest());
+    latest().sendGoaway();
+    expect(connector.dials).toHaveLength(4);
+  });
+
   test("replaces a connection that was ready for 1 s at once, and lets its streams finish", () => {
     const { connector, member, latest, told, retired, ended } = readyMember(1_000);
     const old = latest();

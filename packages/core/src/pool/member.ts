@@ -166,7 +166,7 @@ export class Member {
       },
       closed: (end) => {
         publish("connection.closed", { ...event(), ...end, wasReady });
-        if (this.#isCurrent(connection())) this.#onLost(end);
+        if (this.#isCurrent(connection())) this.#onLost(connection(), end);
         else this.#context.ended(connection());
       },
     };
@@ -185,16 +185,16 @@ export class Member {
     }
     const isProven = this.#isProven();
     this.#leave(new StatusError(StatusCode.unavailable, text), false);
-    this.#dialAgain(isProven, goaway.errorCode !== 0 ? "failed" : isProven ? "served" : "dismissed");
+    this.#dialAgain(isProven, goaway.errorCode === 0 ? afterOrderlyEnd(connection, isProven) : "failed");
   }
 
-  #onLost(end: ConnectionEnd): void {
+  #onLost(connection: Connection, end: ConnectionEnd): void {
     const isProven = this.#isProven();
     if (this.#phase.kind === "connecting") this.#phase.timeout.cancel();
     this.#phase = { kind: "idle" };
     this.#releaseDial();
     this.#fail(end.reason);
-    this.#dialAgain(isProven, isProven ? "served" : end.orderly ? "dismissed" : "failed");
+    this.#dialAgain(isProven, isProven || end.orderly ? afterOrderlyEnd(connection, isProven) : "failed");
   }
 
   #isProven(): boolean {
@@ -206,16 +206,14 @@ export class Member {
     this.#failedAt = this.#context.clock.now();
   }
 
-  #dialAgain(isProven: boolean, after: "served" | "dismissed" | "failed"): void {
+  #dialAgain(isProven: boolean, after: After): void {
     if (this.#phase.kind === "shutdown") return; // by whoever heard of the end
     const { clock, random } = this.#context;
     this.#awaited = false;
-    if (isProven) {
-      this.#failures = 0;
-      this.#dismissals = 0;
-    }
+    if (isProven) this.#failures = 0;
     switch (after) {
       case "served":
+        this.#dismissals = 0;
         this.dial();
         break;
       case "dismissed":
@@ -255,6 +253,14 @@ export class Member {
       phase.connection.drain();
     }
   }
+}
+
+/** What a connection's end means for the next dial. */
+type After = "served" | "dismissed" | "failed";
+
+/** One that has answered RPCs got something done, however young it was: servers may end connections by their requests. */
+function afterOrderlyEnd({ answered }: Connection, isProven: boolean): After {
+  return isProven || answered > 0 ? "served" : "dismissed";
 }
 
 function addressesOf(endpoint: Endpoint): string {
