@@ -24,13 +24,20 @@ function createCompression(name: string, compress: Transform, decompress: Transf
       try {
         return await decompress(bytes, { maxOutputLength: readMaxBytes });
       } catch (error) {
-        const isTooLarge = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
-        const message = isTooLarge
-          ? `message is larger than readMaxBytes ${readMaxBytes} after decompression`
-          : `${name} decompression failed`;
-        const code = isTooLarge ? Code.ResourceExhausted : Code.InvalidArgument;
-        throw new ConnectError(message, code, undefined, undefined, error);
+        throw decompressionError(error, readMaxBytes);
       }
     },
   };
+}
+
+/** As in connect-node: what was not compressed at all is the sender's fault. */
+function decompressionError(error: unknown, readMaxBytes: number): ConnectError {
+  const cause = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (cause === "ERR_BUFFER_TOO_LARGE") {
+    const message = `message is larger than configured readMaxBytes ${readMaxBytes} after decompression`;
+    return new ConnectError(message, Code.ResourceExhausted, undefined, undefined, error);
+  }
+  const isMalformed = cause === "Z_DATA_ERROR" || cause === "ERR_PADDING_2" || cause.startsWith("ERR__ERROR_FORMAT_");
+  const code = isMalformed ? Code.InvalidArgument : Code.Internal;
+  return new ConnectError("decompression failed", code, undefined, undefined, error);
 }

@@ -1,6 +1,7 @@
-import { createTransport } from "@connectrpc/connect/protocol-connect";
-import type { ConnectTransportOptions } from "./options.ts";
-import { type BalancedTransport, createBalancedTransport } from "./transport.ts";
+import { ConnectStream } from "./connect-stream.ts";
+import { ConnectUnary } from "./connect-unary.ts";
+import type { ConnectTransportOptions, ProtocolOptions } from "./options.ts";
+import { type BalancedTransport, createBalancedTransport, type Protocols } from "./transport.ts";
 
 /**
  * A transport for the Connect protocol. Takes the place of the one of the same name in `@connectrpc/connect-node`.
@@ -8,5 +9,9 @@ import { type BalancedTransport, createBalancedTransport } from "./transport.ts"
  * Throws a `TypeError` or `RangeError` that names the option at fault.
  */
 export function createConnectTransport(options: ConnectTransportOptions): BalancedTransport {
-  return createBalancedTransport(options, createTransport);
+  return createBalancedTransport(options, connectProtocols);
+}
+
+export function connectProtocols(options: ProtocolOptions): Protocols {
+  return { unary: new ConnectUnary(options), stream: new ConnectStream(options) };
 }

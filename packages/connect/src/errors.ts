@@ -20,3 +20,13 @@ export function brokenError(end: BrokenEnd): ConnectError {
   }[end.fate];
   return toConnectError(new StatusError(end.error.code, `${end.error.message}: ${known}`, { cause: end.error }));
 }
+
+/** The error of a response whose reader does not wait for its end. */
+export function leftError(): ConnectError {
+  return new ConnectError("the response was left before its end", Code.Canceled);
+}
+
+/** The error of data that is compressed, in a response that does not say how. */
+export function cannotDecompress(): ConnectError {
+  return new ConnectError("received compressed envelope, but do not know how to decompress", Code.Internal);
+}

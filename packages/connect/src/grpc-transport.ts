@@ -1,6 +1,6 @@
-import { createTransport } from "@connectrpc/connect/protocol-grpc";
-import type { TransportOptions } from "./options.ts";
-import { type BalancedTransport, createBalancedTransport } from "./transport.ts";
+import { Grpc } from "./grpc.ts";
+import { type ProtocolOptions, requireHttp2, type TransportOptions } from "./options.ts";
+import { type BalancedTransport, createBalancedTransport, type Protocols } from "./transport.ts";
 
 /**
  * A transport for the gRPC protocol. Takes the place of the one of the same name in `@connectrpc/connect-node`.
@@ -8,5 +8,10 @@ import { type BalancedTransport, createBalancedTransport } from "./transport.ts"
  * Throws a `TypeError` or `RangeError` that names the option at fault.
  */
 export function createGrpcTransport(options: TransportOptions): BalancedTransport {
-  return createBalancedTransport(options, createTransport);
+  requireHttp2(options);
+  return createBalancedTransport(options, grpcProtocols);
+}
+
+export function grpcProtocols(options: ProtocolOptions): Protocols {
+  return { unary: new Grpc(options, false), stream: new Grpc(options, true) };
 }

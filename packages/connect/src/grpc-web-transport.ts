@@ -1,6 +1,6 @@
-import { createTransport } from "@connectrpc/connect/protocol-grpc-web";
-import type { TransportOptions } from "./options.ts";
-import { type BalancedTransport, createBalancedTransport } from "./transport.ts";
+import { GrpcWeb } from "./grpc-web.ts";
+import type { ProtocolOptions, TransportOptions } from "./options.ts";
+import { type BalancedTransport, createBalancedTransport, type Protocols } from "./transport.ts";
 
 /**
  * A transport for the gRPC-Web protocol. Takes the place of the one of the same name in `@connectrpc/connect-node`.
@@ -8,5 +8,9 @@ import { type BalancedTransport, createBalancedTransport } from "./transport.ts"
  * Throws a `TypeError` or `RangeError` that names the option at fault.
  */
 export function createGrpcWebTransport(options: TransportOptions): BalancedTransport {
-  return createBalancedTransport(options, createTransport);
+  return createBalancedTransport(options, grpcWebProtocols);
+}
+
+export function grpcWebProtocols(options: ProtocolOptions): Protocols {
+  return { unary: new GrpcWeb(options, false), stream: new GrpcWeb(options, true) };
 }

@@ -1,4 +1,6 @@
+import http from "node:http";
 import type { SecureClientSessionOptions } from "node:http2";
+import https from "node:https";
 import { PassThrough } from "node:stream";
 import { createChannel, parseTarget } from "@evenkeel/core";
 import { createHttp2Connector } from "@evenkeel/http2";
@@ -16,8 +18,7 @@ describe("options that are wrong throw at creation and name themselves", () => {
     [{ baseUrl: "" }, /malformed target ""/],
     [{ baseUrl: undefined }, /malformed target/],
     [{ baseUrl: "ftp://a" }, /unsupported scheme "ftp"/],
-    [{ baseUrl, httpVersion: "1.1" }, /httpVersion: .*"1\.1"/],
-    [{ baseUrl, httpVersion: 2 }, /httpVersion: expected "2", got 2/],
+    [{ baseUrl, httpVersion: 2 }, /httpVersion: expected "1\.1" or "2", got 2/],
     [{ baseUrl, policy: "round_robin" }, /policy: expected a function such as roundRobin\(\)/],
     [{ baseUrl, resolver: {} }, /resolver: expected a function such as dns\(\)/],
     [{ baseUrl, sessionManager: {} }, /sessionManager is not supported: .* channel/],
@@ -48,6 +49,47 @@ describe("options that are wrong throw at creation and name themselves", () => {
         /baseUrl with channel: expected http:\/\/orders\.test:8080 as the channel's/,
       );
     }
+  });
+});
+
+describe('httpVersion "1.1"', () => {
+  const httpVersion = "1.1";
+
+  it("is not for gRPC", () => {
+    expect(() => createGrpcTransport({ baseUrl, httpVersion })).toThrow(/httpVersion: gRPC needs "2", .*trailers/);
+    const { channel } = createGrpcWebTransport({ baseUrl, httpVersion });
+    expect(() => createGrpcTransport({ baseUrl, channel })).toThrow(/httpVersion: gRPC needs "2"/);
+  });
+
+  it("has a channel that is not one of HTTP/2", () => {
+    const { channel } = createConnectTransport({ baseUrl, httpVersion });
+    expect(createGrpcWebTransport({ baseUrl, channel }).channel).toBe(channel);
+    expect(createGrpcWebTransport({ baseUrl, channel, httpVersion }).channel).toBe(channel);
+    const differs = /httpVersion with channel: expected "1\.1" as the channel's, got "2"/;
+    expect(() => createConnectTransport({ baseUrl, channel, httpVersion: "2" })).toThrow(differs);
+    const other = createConnectTransport({ baseUrl }).channel;
+    expect(() => createConnectTransport({ baseUrl, channel: other, httpVersion })).toThrow(
+      /expected "2" .* got "1\.1"/,
+    );
+  });
+
+  it.each([
+    [{ pingIntervalMs: 1 }, /pingIntervalMs with httpVersion "1\.1": leave it out/],
+    [{ pingIdleConnection: false }, /pingIdleConnection with httpVersion "1\.1"/],
+    [{ nodeOptions: { timeout: 1 } }, /nodeOptions\.timeout is not supported with HTTP\/1\.1: .*timeoutMs/],
+    [{ nodeOptions: { agent: {}, createConnection() {} } }, /nodeOptions\.createConnection with agent/],
+    [{ connectTimeoutMs: 0 }, /connectTimeoutMs: expected more than 0/],
+  ])("does not take %j", (options, message) => {
+    for (const create of [createConnectTransport, createGrpcWebTransport]) {
+      expect(() => create({ baseUrl, httpVersion, ...options } as unknown as ConnectTransportOptions)).toThrow(message);
+    }
+  });
+
+  it("takes what is typed for node:http and node:https", () => {
+    const plain: http.RequestOptions = { agent: new http.Agent(), localAddress: "127.0.0.1" };
+    const tls: Omit<https.RequestOptions, "signal"> = { agent: new https.Agent(), ca: "", rejectUnauthorized: false };
+    for (const nodeOptions of [plain, tls]) createConnectTransport({ baseUrl, httpVersion, nodeOptions });
+    createConnectTransport({ baseUrl, httpVersion, nodeOptions: () => plain });
   });
 });
 

@@ -4,13 +4,15 @@ import type { Compression } from "@connectrpc/connect/protocol";
 import { type Channel, durationOption, type Policy, parseTarget, type ResolverFactory } from "@evenkeel/core";
 import type { NodeOptions } from "@evenkeel/http2";
 import { compressionBrotli, compressionGzip } from "./compression.ts";
+import { http1Channels } from "./http1/channels.ts";
+import type { Http1NodeOptions } from "./http1/node-options.ts";
 
 /** The options that all transports share: connect-node's, with its defaults, and ours. All times in milliseconds. */
-export interface TransportOptions {
+export type TransportOptions = CommonOptions & (Http2Options | Http1Options);
+
+interface CommonOptions {
   /** `http://host:port` or `https://host:port`, with an optional path prefix. Decides scheme, `:authority` and SNI. */
   readonly baseUrl: string;
-  /** Only HTTP/2 for now. Default "2". */
-  readonly httpVersion?: "2";
   /** Which addresses are dialled. Default `dns()`. */
   readonly resolver?: ResolverFactory;
   /** Which connection an RPC takes. Default `leastRequest()`. */
@@ -24,9 +26,7 @@ export interface TransportOptions {
   readonly connectTimeoutMs?: number;
   /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
   readonly waitForReady?: boolean;
-  /** For `tls.connect`, and `createConnection`; a function is called for every dial. */
-  readonly nodeOptions?: NodeOptions | (() => NodeOptions);
-  /** Between two pings. Default `Infinity`: none. */
+  /** Between two pings. HTTP/2 only, as the next two. Default `Infinity`: none. */
   readonly pingIntervalMs?: number;
   /** Whether connections without a stream are pinged. Default false. */
   readonly pingIdleConnection?: boolean;
@@ -54,10 +54,23 @@ export interface TransportOptions {
   readonly defaultTimeoutMs?: number;
 }
 
-export interface ConnectTransportOptions extends TransportOptions {
+interface Http2Options {
+  /** "1.1" for Connect and gRPC-Web: a keep-alive agent for each endpoint. gRPC needs HTTP/2. Default "2". */
+  readonly httpVersion?: "2";
+  /** For `tls.connect`, and `createConnection`; a function is called for every dial. */
+  readonly nodeOptions?: NodeOptions | (() => NodeOptions);
+}
+
+interface Http1Options {
+  readonly httpVersion: "1.1";
+  /** For `http.request` or `https.request`, an `agent` for one; a function is called for every dial. */
+  readonly nodeOptions?: Http1NodeOptions | (() => Http1NodeOptions);
+}
+
+export type ConnectTransportOptions = TransportOptions & {
   /** Sends RPCs without side effects as HTTP GET. Default false. */
   readonly useHttpGet?: boolean;
-}
+};
 
 /** What Connect's protocol implementations take, all defaults filled in. */
 export interface ProtocolOptions {
@@ -123,25 +136,36 @@ const unsupportedNodeOptions = [
   "unknownProtocolTimeout",
 ];
 
+const pingOptions = ["pingIntervalMs", "pingIdleConnection", "pingTimeoutMs"];
+
 const channelOptions = [
   "resolver",
   "policy",
   "connectTimeoutMs",
   "waitForReady",
   "nodeOptions",
-  "pingIntervalMs",
-  "pingIdleConnection",
-  "pingTimeoutMs",
+  ...pingOptions,
   "idleConnectionTimeoutMs",
 ];
+
+/** gRPC's own: throws a `TypeError` where the transport would speak HTTP/1.1. */
+export function requireHttp2(options: TransportOptions): void {
+  if (options.httpVersion !== "1.1" && !(options.channel && http1Channels.has(options.channel))) return;
+  const instead = "use createConnectTransport or createGrpcWebTransport for HTTP/1.1";
+  throw new TypeError(`httpVersion: gRPC needs "2", as its status is in trailers; ${instead}`);
+}
 
 function checkUnsupported(options: TransportOptions): void {
   if (isGiven(options, "sessionManager")) {
     const instead = "leave it out; to share connections pass the channel of another transport as channel";
     throw new TypeError(`sessionManager is not supported: ${instead}`);
   }
-  if (isGiven(options, "httpVersion") && options.httpVersion !== "2") {
-    throw new TypeError(`httpVersion: expected "2", got ${JSON.stringify(options.httpVersion)}`);
+  if (isGiven(options, "httpVersion") && options.httpVersion !== "2" && options.httpVersion !== "1.1") {
+    throw new TypeError(`httpVersion: expected "1.1" or "2", got ${JSON.stringify(options["httpVersion"])}`);
+  }
+  const ping = pingOptions.find((name) => isGiven(options, name));
+  if (options.httpVersion === "1.1" && ping !== undefined) {
+    throw new TypeError(`${ping} with httpVersion "1.1": leave it out; HTTP/1.1 has no pings`);
   }
   for (const name of ["resolver", "policy"] as const) {
     const example = name === "policy" ? "roundRobin()" : "dns()";
@@ -158,6 +182,12 @@ function checkUnsupported(options: TransportOptions): void {
   if (options.channel === undefined) return;
   const extra = channelOptions.find((name) => isGiven(options, name));
   if (extra !== undefined) throw new TypeError(`${extra} with channel: give it to the transport that made the channel`);
+  const version = http1Channels.has(options.channel) ? "1.1" : "2";
+  if (isGiven(options, "httpVersion") && options.httpVersion !== version) {
+    throw new TypeError(
+      `httpVersion with channel: expected "${version}" as the channel's, got "${options.httpVersion}"`,
+    );
+  }
   const { scheme, authority } = options.channel.target;
   const own = parseTarget(options.baseUrl);
   if (own.scheme !== scheme || own.authority !== authority) {

@@ -22,6 +22,23 @@ export class Replay<T> {
     this.#committed = true;
   }
 
+  /** Nothing is read any more: tells the source, with `error` if there is one. */
+  close(error: Error | undefined): void {
+    this.#attempt++;
+    const source = this.#source;
+    // what becomes of it is the source's own matter
+    const ignore = (): void => {};
+    try {
+      if (error !== undefined) source.throw?.(error).catch(ignore);
+      source.return?.().catch(ignore);
+    } catch {}
+  }
+
+  /** Nothing has to be kept, and nothing is: the source is read as it stands. */
+  get #isDirect(): boolean {
+    return this.#committed && this.#pending === undefined && this.#end === undefined;
+  }
+
   /** The whole sequence, for one attempt; the iterables of earlier attempts end. */
   replay(): AsyncIterable<T> {
     const attempt = ++this.#attempt;
@@ -31,7 +48,14 @@ export class Replay<T> {
       givenUp = true;
       return { done: true, value: undefined };
     };
-    const next = async (): Promise<IteratorResult<T>> => {
+    const next = (): Promise<IteratorResult<T>> => {
+      const isDirect = this.#isDirect && !givenUp && attempt === this.#attempt && position === this.#kept.length;
+      if (!isDirect) return nextKept();
+      this.#kept = [];
+      position = 0;
+      return this.#source.next();
+    };
+    const nextKept = async (): Promise<IteratorResult<T>> => {
       for (;;) {
         if (givenUp || attempt !== this.#attempt) return giveUp();
         if (position < this.#kept.length) return { done: false, value: this.#kept[position++] as T };

@@ -1,11 +1,31 @@
-import { Code, ConnectError, type Transport } from "@connectrpc/connect";
-import type { UniversalClientFn } from "@connectrpc/connect/protocol";
-import { type Channel, createChannel, parseTarget, RetryBudget, systemClock, systemRandom } from "@evenkeel/core";
+import { create } from "@bufbuild/protobuf";
+import type { StreamResponse, Transport, UnaryResponse } from "@connectrpc/connect";
+import {
+  type Channel,
+  type Clock,
+  type Connector,
+  createChannel,
+  parseTarget,
+  type Random,
+  RetryBudget,
+  systemClock,
+  systemRandom,
+} from "@evenkeel/core";
 import { createHttp2Connector } from "@evenkeel/http2";
-import type { Attempt } from "./attempt.ts";
-import { attemptLoop } from "./call.ts";
-import { createHttpClient } from "./http-client.ts";
+import type { CallContext } from "./call.ts";
+import { CallScope } from "./call-scope.ts";
+import { toHeaderList } from "./headers.ts";
+import { http1Channels } from "./http1/channels.ts";
+import { createHttp1Connector } from "./http1/connector.ts";
+import { interceptStream, interceptUnary } from "./intercepted-call.ts";
+import { MethodPlans } from "./method-plan.ts";
 import { type ConnectTransportOptions, type ProtocolOptions, protocolOptions } from "./options.ts";
+import type { Protocol } from "./protocol.ts";
+import { ResponseMessages } from "./response-messages.ts";
+import { StreamCall } from "./stream-call.ts";
+import { effectiveTimeout } from "./timeouts.ts";
+import { UnaryCall } from "./unary-call.ts";
+import { lazyUnaryResponse } from "./unary-response.ts";
 
 /** A Connect transport that picks a connection for every RPC. */
 export interface BalancedTransport extends Transport, AsyncDisposable {
@@ -17,45 +37,33 @@ export interface BalancedTransport extends Transport, AsyncDisposable {
   destroy(error?: Error): void;
 }
 
-/** One of Connect's implementations of its protocols. */
-type CreateProtocol = (options: ProtocolOptions & { httpClient: UniversalClientFn }) => Transport;
+/** A protocol, for the two kinds of RPC. */
+export interface Protocols {
+  readonly unary: Protocol;
+  readonly stream: Protocol;
+}
+
+/** What tests replace. */
+export interface Environment {
+  readonly clock: Clock;
+  readonly random: Random;
+}
 
 /** Sets a protocol on a channel. */
 export function createBalancedTransport(
   options: ConnectTransportOptions,
-  createProtocol: CreateProtocol,
+  createProtocols: (options: ProtocolOptions) => Protocols,
+  { clock, random }: Environment = { clock: systemClock, random: systemRandom },
 ): BalancedTransport {
   const protocol = protocolOptions(options);
   const channel = options.channel ?? createOwnChannel(options);
-  const attempts = new WeakMap<AbortSignal, Attempt>();
-  const loop = attemptLoop({
-    channel,
-    budget: new RetryBudget({ clock: systemClock }),
-    clock: systemClock,
-    random: systemRandom,
-    begin: (signal, attempt) => attempts.set(signal, attempt),
-  });
-  const transport = createProtocol({
-    ...protocol,
-    interceptors: [...protocol.interceptors, loop],
-    httpClient: createHttpClient(channel, (signal) => {
-      const attempt = attempts.get(signal);
-      if (attempt === undefined) throw new TypeError("a request that no attempt made");
-      return attempt;
-    }),
-  });
+  const context: CallContext = { channel, budget: new RetryBudget({ clock }), clock, random, options: protocol };
   const isOwn = options.channel === undefined;
   const close = async (): Promise<void> => {
     if (isOwn) await channel.close();
   };
   return {
-    unary: (...call) => transport.unary(...call),
-    async stream(method, signal, timeoutMs, header, input, contextValues) {
-      const left = new AbortController();
-      const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
-      const response = await transport.stream(method, either, timeoutMs, header, input, contextValues);
-      return { ...response, message: cancelWhenLeft(response.message, left) };
-    },
+    ...createCalls(context, createProtocols(protocol)),
     channel,
     close,
     destroy(error) {
@@ -65,33 +73,101 @@ export function createBalancedTransport(
   };
 }
 
-/** Gives a response back the `return` that Connect takes from it: to leave it before its end cancels the RPC. */
-function cancelWhenLeft<T>(messages: AsyncIterable<T>, left: AbortController): AsyncIterable<T> {
+type Args<K extends "unary" | "stream"> = Parameters<Transport[K]>;
+
+function createCalls(context: CallContext, protocols: Protocols): Transport {
+  const { clock, options } = context;
+  const { interceptors, defaultTimeoutMs } = options;
+  const plans = new MethodPlans(options);
+  const unary = (...[method, signal, timeout, header, input, contextValues]: Args<"unary">): Promise<UnaryResponse> => {
+    const plan = plans.of(method);
+    const timeoutMs = effectiveTimeout(timeout, defaultTimeoutMs);
+    const protocol = protocols.unary;
+    if (interceptors.length > 0) {
+      const init = { context, protocol, interceptors, signal, timeoutMs, header, contextValues };
+      return interceptUnary(init, plan, input);
+    }
+    const headers = toHeaderList(header);
+    const message = create(method.input, input);
+    const scope = new CallScope(clock, signal, timeoutMs);
+    const call = new UnaryCall({
+      context,
+      plan,
+      protocol,
+      scope,
+      ownsScope: true,
+      deadline: scope,
+      message,
+      headers: { kind: "given", headers },
+      toResponse: lazyUnaryResponse,
+    });
+    return call.run();
+  };
+  const stream = async (
+    ...[method, signal, timeout, header, input, contextValues]: Args<"stream">
+  ): Promise<StreamResponse> => {
+    const plan = plans.of(method);
+    const timeoutMs = effectiveTimeout(timeout, defaultTimeoutMs);
+    const protocol = protocols.stream;
+    if (interceptors.length > 0) {
+      const init = { context, protocol, interceptors, signal, timeoutMs, header, contextValues };
+      return interceptStream(init, plan, input);
+    }
+    const kind = { isGet: false, isCompressed: false, hasTimeout: timeoutMs !== undefined };
+    const headers = protocol.headers(toHeaderList(header), kind);
+    // whose absence is to be noticed before a timer runs
+    const messages = { [Symbol.asyncIterator]: input[Symbol.asyncIterator].bind(input) };
+    const scope = new CallScope(clock, signal, timeoutMs);
+    const { path } = plan;
+    const call = new StreamCall({
+      context,
+      plan,
+      protocol,
+      scope,
+      ownsScope: true,
+      deadline: scope,
+      messages,
+      path,
+      headers,
+    });
+    const head = await call.run();
+    return { ...head, stream: true, service: method.parent, method, message: new ResponseMessages(call) };
+  };
   return {
-    [Symbol.asyncIterator]() {
-      const iterator = messages[Symbol.asyncIterator]();
-      return {
-        next: () => iterator.next(),
-        async return() {
-          left.abort(new ConnectError("the response was left before its end", Code.Canceled));
-          return { done: true, value: undefined };
-        },
-      };
+    unary(...call) {
+      try {
+        // its message is parsed with the schema of the method's output
+        return unary(...(call as unknown as Args<"unary">)) as Promise<never>;
+      } catch (error) {
+        return Promise.reject(error);
+      }
     },
+    stream: (...call) => stream(...(call as unknown as Args<"stream">)) as Promise<never>,
   };
 }
 
 function createOwnChannel(options: ConnectTransportOptions): Channel {
   const { baseUrl, resolver, policy, connectTimeoutMs, waitForReady, idleConnectionTimeoutMs } = options;
-  const { nodeOptions, pingIntervalMs, pingIdleConnection, pingTimeoutMs } = options;
-  const connector = createHttp2Connector({
-    target: parseTarget(baseUrl),
-    ...given({ nodeOptions, pingIntervalMs, pingIdleConnection, pingTimeoutMs }),
-  });
-  return createChannel({
+  const channel = createChannel({
     target: baseUrl,
-    connector,
+    connector: createConnector(options),
     ...given({ resolver, policy, connectTimeoutMs, waitForReady, idleTimeoutMs: idleConnectionTimeoutMs }),
+  });
+  if (options.httpVersion === "1.1") http1Channels.add(channel);
+  return channel;
+}
+
+/** What dials, by `httpVersion`. */
+function createConnector(options: ConnectTransportOptions): Connector {
+  const target = parseTarget(options.baseUrl);
+  if (options.httpVersion === "1.1") {
+    const { nodeOptions, connectTimeoutMs } = options;
+    return createHttp1Connector({ target, ...given({ nodeOptions, connectTimeoutMs }) });
+  }
+  const { nodeOptions, pingIntervalMs, pingIdleConnection, pingTimeoutMs } = options;
+  return createHttp2Connector({
+    target,
+    ...given({ nodeOptions, pingIntervalMs, pingIdleConnection, pingTimeoutMs }),
   });
 }
 

@@ -33,7 +33,7 @@ export async function startDemoServer(pod: string): Promise<DemoServer> {
   };
 }
 
-function demoRoutes(router: ConnectRouter, pod: string, requests: Headers[]): void {
+export function demoRoutes(router: ConnectRouter, pod: string, requests: Headers[]): void {
   router.service(DemoService, {
     async ping({ work, payload }, { requestHeader, signal }) {
       requests.push(requestHeader);

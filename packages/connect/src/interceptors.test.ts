@@ -1,0 +1,309 @@
+import {
+  Code,
+  ConnectError,
+  createContextKey,
+  createContextValues,
+  type Interceptor,
+  type StreamRequest,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import type { ScriptedStream } from "@evenkeel/testing";
+import { describe, expect, it } from "vitest";
+import { DemoService } from "../gen/demo/v1/demo_pb.ts";
+import { answerGrpc, envelope, grpcHead, grpcOk, podMessage, scriptedCalls } from "../test-helpers/scripted-calls.ts";
+
+async function failureOf(promise: Promise<unknown>): Promise<ConnectError> {
+  const result = await promise.then(
+    () => new Error("it succeeded"),
+    (error: unknown) => error,
+  );
+  expect(result).toBeInstanceOf(ConnectError);
+  return result as ConnectError;
+}
+
+function headersOf({ head }: ScriptedStream): Record<string, string> {
+  return Object.fromEntries([...head.headers, ...(head.furtherHeaders ?? [])]);
+}
+
+const unaryRequest = [
+  "contextValues",
+  "header",
+  "message",
+  "method",
+  "requestMethod",
+  "service",
+  "signal",
+  "stream",
+  "url",
+];
+
+describe("an interceptor", () => {
+  it("sees the request that is sent, as an object of its own properties", async () => {
+    const requests: (UnaryRequest | StreamRequest)[] = [];
+    const key = createContextKey("none");
+    const note: Interceptor = (next) => (request) => {
+      requests.push(request);
+      return next({ ...request });
+    };
+    const { client } = scriptedCalls({ interceptors: [note], onStream: answerGrpc });
+    const options = {
+      headers: { "X-A": "1" },
+      timeoutMs: 5_000,
+      contextValues: createContextValues().set(key, "some"),
+    };
+    await client.charge({ payload: new Uint8Array([1]) }, options);
+    for await (const _ of client.count({ to: 1 }, options)) break;
+    expect(requests.map((request) => Object.keys(request).toSorted())).toEqual([unaryRequest, unaryRequest]);
+    const [unary] = requests;
+    expect(unary).toMatchObject({
+      stream: false,
+      requestMethod: "POST",
+      url: "http://orders.test/demo.v1.DemoService/Charge",
+      service: DemoService,
+      method: DemoService.method.charge,
+      message: { $typeName: "demo.v1.ChargeRequest" },
+    });
+    expect(unary?.contextValues.get(key)).toBe("some");
+    expect(Object.fromEntries(unary?.header ?? [])).toEqual({
+      "content-type": "application/grpc+proto",
+      "grpc-accept-encoding": "gzip,br",
+      "grpc-timeout": "5000m",
+      te: "trailers",
+      "user-agent": expect.stringContaining("evenkeel"),
+      "x-a": "1",
+    });
+  });
+
+  it("changes what is sent: headers, message, URL", async () => {
+    const change: Interceptor = (next) => (request) => {
+      if (request.stream) return next(request);
+      const header = new Headers(request.header);
+      header.set("user-agent", "mine");
+      header.set("x-b", "2");
+      header.delete("grpc-accept-encoding");
+      header.set("grpc-timeout", "7S");
+      const message = { ...request.message, payload: new Uint8Array([9]) };
+      return next({ ...request, header, message, url: "http://orders.test/other/Path?x=1" });
+    };
+    const { client, streams } = scriptedCalls({ interceptors: [change], onStream: answerGrpc });
+    await client.charge({}, { timeoutMs: 1_000 });
+    const [stream] = streams;
+    if (stream === undefined) throw new Error("no stream");
+    expect(stream.head.path).toBe("/other/Path?x=1");
+    expect(headersOf(stream)).toEqual({
+      "content-type": "application/grpc+proto",
+      "grpc-timeout": "7S",
+      te: "trailers",
+      "user-agent": "mine",
+      "x-b": "2",
+    });
+    expect(Buffer.from(stream.written[0] ?? []).toString("hex")).toBe("0000000003120109");
+  });
+
+  it("that changes nothing leaves the shared list of headers as it is", async () => {
+    const add: Interceptor = (next) => (request) => {
+      request.header.set("x-b", "2");
+      return next(request);
+    };
+    const { client, streams } = scriptedCalls({ interceptors: [add], onStream: answerGrpc });
+    await client.charge({}, { timeoutMs: 1_000 });
+    await client.charge({});
+    expect(streams[1]?.head.headers).toBe(streams[0]?.head.headers);
+    expect(streams[0]?.head.furtherHeaders).toEqual([
+      ["x-b", "2"],
+      ["grpc-timeout", "1000m"],
+    ]);
+  });
+
+  it("may answer itself, swallow an error, or send more than once", async () => {
+    const { method } = DemoService;
+    const answered: Interceptor = () => async (request) =>
+      ({
+        stream: false,
+        service: request.service,
+        method: method.charge,
+        header: new Headers({ "x-from": "cache" }),
+        trailer: new Headers(),
+        message: { $typeName: "demo.v1.ChargeResponse", pod: "cache", payload: new Uint8Array() },
+      }) as UnaryResponse;
+    const own = scriptedCalls({ interceptors: [answered] });
+    expect(await own.client.charge({})).toMatchObject({ pod: "cache" });
+    expect(own.streams).toHaveLength(0);
+
+    const again: Interceptor = (next) => async (request) => {
+      const first = await next(request).catch((error: unknown) => ConnectError.from(error));
+      expect(first).toMatchObject({ code: Code.ResourceExhausted });
+      return next(request);
+    };
+    let calls = 0;
+    const { client, streams } = scriptedCalls({
+      interceptors: [again],
+      onStream: (stream) => {
+        if (++calls > 1) answerGrpc(stream);
+        else {
+          stream.respond({ ...grpcHead, trailers: [["grpc-status", "8"]] });
+          stream.complete();
+        }
+      },
+    });
+    expect(await client.charge({})).toMatchObject({ pod: "pod" });
+    expect(streams).toHaveLength(2);
+  });
+
+  it("gets a response that it may spread and change", async () => {
+    const change: Interceptor = (next) => async (request) => {
+      const response = await next(request);
+      response.header.set("x-seen", "yes");
+      return { ...response };
+    };
+    const { client } = scriptedCalls({ interceptors: [change], onStream: answerGrpc });
+    const headers: Headers[] = [];
+    await client.charge({}, { onHeader: (header) => headers.push(header) });
+    expect(headers[0]?.get("x-seen")).toBe("yes");
+  });
+
+  it("is outermost when it is first", async () => {
+    const order: string[] = [];
+    const named =
+      (name: string): Interceptor =>
+      (next) =>
+      async (request) => {
+        order.push(name);
+        const response = await next(request);
+        order.push(`${name} done`);
+        return response;
+      };
+    const { client } = scriptedCalls({ interceptors: [named("a"), named("b")], onStream: answerGrpc });
+    await client.charge({});
+    expect(order).toEqual(["a", "b", "b done", "a done"]);
+  });
+});
+
+describe("the signal of a request", () => {
+  async function signalOf(
+    end: (stream: ScriptedStream | undefined, abort: AbortController) => Promise<void> | void,
+    timeoutMs?: number,
+  ): Promise<{ before: boolean; after: boolean; reason: unknown; error: unknown }> {
+    let signal: AbortSignal | undefined;
+    const look: Interceptor = (next) => (request) => {
+      signal = request.signal;
+      return next(request);
+    };
+    const { client, clock, streams } = scriptedCalls({ interceptors: [look] });
+    const abort = new AbortController();
+    const call = client
+      .charge({}, { signal: abort.signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) })
+      .then(() => undefined)
+      .catch((error: unknown) => error);
+    await clock.advance(0);
+    const before = signal?.aborted ?? true;
+    await end(streams[0], abort);
+    await clock.advance(1_000);
+    return { before, error: await call, after: signal?.aborted ?? false, reason: signal?.reason };
+  }
+
+  it("aborts at the deadline", async () => {
+    const { before, after, reason, error } = await signalOf(() => {}, 100);
+    expect({ before, after }).toEqual({ before: false, after: true });
+    expect(reason).toMatchObject({ code: Code.DeadlineExceeded, rawMessage: "the operation timed out" });
+    expect(error).toBe(reason);
+  });
+
+  it("aborts with its caller's, and its reason", async () => {
+    const why = new Error("enough");
+    const { after, reason, error } = await signalOf((_, abort) => abort.abort(why));
+    expect({ after, reason }).toEqual({ after: true, reason: why });
+    expect(error).toMatchObject({ code: Code.Canceled, rawMessage: "enough" });
+  });
+
+  it("aborts when the call is over, for those who still listen", async () => {
+    const done = await signalOf((stream) => {
+      if (stream !== undefined) answerGrpc(stream);
+    });
+    expect(done).toMatchObject({ before: false, after: true, error: undefined, reason: { name: "AbortError" } });
+    const failed = await signalOf((stream) => stream?.respond({ status: 503 }));
+    expect(failed.reason).toBe(failed.error);
+    expect(failed.error).toMatchObject({ code: Code.Unavailable });
+  });
+
+  it("may be another one: then that one counts", async () => {
+    const other = new AbortController();
+    const replace: Interceptor = (next) => (request) => next({ ...request, signal: other.signal });
+    const { client, clock, streams } = scriptedCalls({ interceptors: [replace] });
+    const call = failureOf(client.charge({}, { timeoutMs: 100 }));
+    await clock.advance(200);
+    expect(streams[0]?.result).toBeUndefined();
+    expect(headersOf(streams[0] as ScriptedStream)["grpc-timeout"]).toBe("100m");
+    other.abort(new Error("other"));
+    expect(streams[0]?.cancelReason).toMatchObject({ rawMessage: "other" });
+    expect((await call).code).toBe(Code.DeadlineExceeded);
+  });
+});
+
+describe("an interceptor of a stream", () => {
+  const shout: Interceptor = (next) => async (request) => {
+    if (!request.stream) return next(request);
+    const { message } = request;
+    const response = await next({
+      ...request,
+      message: (async function* () {
+        for await (const each of message) yield { ...each, text: "changed" };
+      })(),
+    });
+    if (!response.stream) return response;
+    const answers = response.message;
+    const all = (async function* () {
+      for await (const each of answers) yield { ...each, pod: "changed" };
+    })();
+    return { ...response, message: all };
+  };
+
+  it("changes messages both ways, and its trailers come with the end", async () => {
+    const { client, clock, streams } = scriptedCalls({ interceptors: [shout] });
+    const pods: string[] = [];
+    const trailers: Headers[] = [];
+    const chat = client.chat(
+      (async function* () {
+        yield { text: "a" };
+      })(),
+      { onTrailer: (trailer) => trailers.push(trailer) },
+    );
+    const reading = (async () => {
+      for await (const { pod } of chat) pods.push(pod);
+    })();
+    await clock.advance(0);
+    expect(Buffer.from(streams[0]?.written[0] ?? []).toString()).toContain("changed");
+    streams[0]?.respond({ ...grpcHead, body: [envelope(podMessage)], trailers: [...grpcOk, ["x-t", "1"]] });
+    streams[0]?.complete();
+    await reading;
+    expect(pods).toEqual(["changed"]);
+    expect(trailers[0]?.get("x-t")).toBe("1");
+  });
+
+  it("does not stand between an abort and the source of the request", async () => {
+    const { client, clock } = scriptedCalls({ interceptors: [shout] });
+    const abort = new AbortController();
+    let seen: unknown;
+    const source = (async function* () {
+      try {
+        for (;;) {
+          yield { text: "a" };
+          await new Promise<void>((resolve) => abort.signal.addEventListener("abort", () => resolve()));
+        }
+      } catch (error) {
+        seen = error;
+      }
+    })();
+    const reading = failureOf(
+      (async () => {
+        for await (const _ of client.chat(source, { signal: abort.signal }));
+      })(),
+    );
+    await clock.advance(0);
+    abort.abort();
+    expect((await reading).code).toBe(Code.Canceled);
+    await clock.advance(0);
+    expect(seen).toMatchObject({ code: Code.Canceled });
+  });
+});

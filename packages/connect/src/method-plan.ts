@@ -1,0 +1,62 @@
+import type { DescMethod, DescMethodStreaming, DescMethodUnary } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import type { PickInfo } from "@evenkeel/core";
+import type { ProtocolOptions } from "./options.ts";
+import { createSerialization, type Serialization } from "./serialization.ts";
+
+/** What is known of a method before it is called, on one transport. */
+export interface MethodPlan<M extends DescMethod = DescMethodUnary | DescMethodStreaming> {
+  readonly method: M;
+  /** As interceptors see it. */
+  readonly url: string;
+  /** `:path`: that of the URL. */
+  readonly path: string;
+  readonly info: PickInfo;
+  /** Whether it may be sent again when nobody knows what became of it. */
+  readonly isIdempotent: boolean;
+  /** Whether it is sent as GET. */
+  readonly isGet: boolean;
+  readonly serialization: Serialization;
+}
+
+/** The plans of a transport, each made when it is first asked for. */
+export class MethodPlans {
+  readonly #options: ProtocolOptions;
+  readonly #plans = new WeakMap<DescMethod, MethodPlan<DescMethod>>();
+
+  constructor(options: ProtocolOptions) {
+    this.#options = options;
+  }
+
+  of<M extends DescMethod>(method: M): MethodPlan<M> {
+    let plan = this.#plans.get(method);
+    if (plan === undefined) {
+      plan = this.#create(method);
+      this.#plans.set(method, plan);
+    }
+    // a plan is found by the method that it was made of
+    return plan as MethodPlan<M>;
+  }
+
+  #create(method: DescMethod): MethodPlan<DescMethod> {
+    const { baseUrl, useHttpGet } = this.#options;
+    const { NO_SIDE_EFFECTS, IDEMPOTENT } = MethodOptions_IdempotencyLevel;
+    const { idempotency, input, output } = method;
+    const path = `/${method.parent.typeName}/${method.name}`;
+    const url = `${baseUrl.replace(/\/$/, "")}${path}`;
+    return {
+      method,
+      url,
+      path: pathOf(url),
+      info: { path },
+      isIdempotent: idempotency === NO_SIDE_EFFECTS || idempotency === IDEMPOTENT,
+      isGet: useHttpGet && method.methodKind === "unary" && idempotency === NO_SIDE_EFFECTS,
+      serialization: createSerialization(input, output, this.#options),
+    };
+  }
+}
+
+/** `:path` of a URL. */
+export function pathOf(url: string): string {
+  return url.slice(url.indexOf("/", url.indexOf("://") + 3));
+}

@@ -1,0 +1,315 @@
+import type { DescMethodStreaming, Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { HeaderList, Stream } from "@evenkeel/core";
+import { Call, type CallInit } from "./call.ts";
+import { compressedFlag, type Envelope, EnvelopeReader, type EnvelopeTaker } from "./envelope.ts";
+import { cannotDecompress, leftError, toConnectError } from "./errors.ts";
+import { noHeaders, toHeaders } from "./headers.ts";
+import type { MethodPlan } from "./method-plan.ts";
+import type { Response } from "./protocol.ts";
+import type { RequestHeaders } from "./request-headers.ts";
+import { type RequestListener, RequestPump } from "./request-pump.ts";
+
+/** Bytes of a response that wait for their reader before the sender is held back. */
+const readAheadBytes = 64 * 1024;
+
+/** Places of messages that were handed out, before their list is made anew. */
+const mostTaken = 1_024;
+
+export interface StreamCallInit extends CallInit {
+  readonly plan: MethodPlan<DescMethodStreaming>;
+  readonly messages: AsyncIterable<unknown>;
+  readonly path: string;
+  readonly headers: RequestHeaders;
+}
+
+/** The head of a response, and its trailers, which are empty before its end. */
+export interface StreamHead {
+  readonly header: Headers;
+  readonly trailer: Headers;
+}
+
+/** A reader, and its promise. */
+interface Waiting {
+  readonly settlers: PromiseWithResolvers<IteratorResult<Message, undefined>>;
+  readonly reader: object;
+}
+
+/**
+ * A streaming RPC on the wire. It is what its connection holds, and holds nothing of its reader but the promises that
+ * one waits for: a reader that is gone can be noticed.
+ */
+export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
+  readonly #init: StreamCallInit;
+  readonly #pump: RequestPump;
+  readonly #trailer = new Headers();
+  #head: PromiseWithResolvers<StreamHead> | undefined = Promise.withResolvers<StreamHead>();
+  #response: Response | undefined;
+  #reader: EnvelopeReader | undefined;
+  /** Messages that nobody has asked for yet, from `#first` on. */
+  #queue: Envelope[] = [];
+  #first = 0;
+  #unread = 0;
+  #isPaused = false;
+  /** Readers that wait, the first one first. */
+  readonly #waiting: Waiting[] = [];
+  /** Envelopes are being decompressed: the first of the queue, or the one that ends the messages. */
+  #isInflating = false;
+  #isEnding = false;
+  /** How the response ended; a reader gets it after the last message. */
+  #outcome: { readonly error: ConnectError | undefined } | undefined;
+  /** Messages that came are not handed out any more. */
+  #isCut = false;
+
+  constructor(init: StreamCallInit) {
+    super(init);
+    this.#init = init;
+    this.#pump = new RequestPump(init.plan, init.messages, this.context.options, this);
+  }
+
+  protected get isSent(): boolean {
+    return this.#pump.isSent;
+  }
+
+  protected get isReplayable(): boolean {
+    return this.#pump.isReplayable;
+  }
+
+  protected get isAnswering(): boolean {
+    return this.#response !== undefined;
+  }
+
+  /** Resolves with the head of the response. Rejects with a `ConnectError`. */
+  run(): Promise<StreamHead> {
+    const { promise } = this.#head as PromiseWithResolvers<StreamHead>;
+    const outer = this.scope.error;
+    if (outer !== undefined) this.fail(outer);
+    else this.start({ method: "POST", path: this.#init.path, headers: this.#init.headers });
+    return promise;
+  }
+
+  /** The next message, or the end of them; `reader` is kept until it has that. */
+  next(reader: object): Promise<IteratorResult<Message, undefined>> {
+    if (this.#waiting.length === 0 && !this.#isInflating) {
+      const envelope = this.#queue[this.#first];
+      if (envelope !== undefined && (envelope.flags & compressedFlag) === 0) {
+        this.#take(envelope);
+        try {
+          const value = this.plan.serialization.parse(envelope.data);
+          this.#refill();
+          return Promise.resolve({ done: false, value });
+        } catch (error) {
+          return Promise.reject(this.#unreadable(error));
+        }
+      }
+    }
+    const settlers = Promise.withResolvers<IteratorResult<Message, undefined>>();
+    this.#waiting.push({ settlers, reader });
+    this.#deliver();
+    return settlers.promise;
+  }
+
+  /** Nobody reads on. */
+  leave(): void {
+    const error = leftError();
+    this.#cut(error);
+    this.fail(error);
+    this.#read();
+  }
+
+  override ended(error: ConnectError): void {
+    // what the caller gave up is not read to its end
+    this.#cut(error);
+    super.ended(error);
+  }
+
+  takeEnvelope(flags: number, data: Uint8Array): boolean {
+    const response = this.#response as Response;
+    if (response.endFlag !== 0 && (flags & response.endFlag) !== 0) this.#takeEnd(response, flags, data);
+    else {
+      response.message();
+      this.#queue.push({ flags, data });
+      this.#unread += data.byteLength;
+      if (this.#waiting.length > 0) this.#deliver();
+    }
+    return !this.isSettled;
+  }
+
+  drained(): void {
+    this.#pump.drained();
+  }
+
+  requestFailed(error: unknown): void {
+    this.fail(toConnectError(error));
+  }
+
+  protected send(stream: Stream): void {
+    this.#pump.send(stream);
+  }
+
+  protected respond(status: number, headers: HeaderList): void {
+    this.#response = this.protocol.respond(status, headers);
+    this.#reader = new EnvelopeReader(this.context.options.readMaxBytes);
+    this.#pump.commit();
+    this.#head?.resolve({ header: toHeaders(headers), trailer: this.#trailer });
+    this.#head = undefined;
+  }
+
+  protected receive(chunk: Uint8Array): void {
+    this.#reader?.push(chunk, this);
+    if (this.#unread > readAheadBytes && !this.#isPaused) {
+      this.#isPaused = true;
+      this.stream?.pause();
+    }
+  }
+
+  protected complete(): void {
+    if (this.#isEnding) return; // goes on when the last envelope is decompressed
+    try {
+      if (this.#response === undefined) {
+        throw new ConnectError("protocol error: the response has no headers", Code.Internal);
+      }
+      this.#reader?.end();
+      this.#response.end(this.trailer);
+    } catch (error) {
+      this.#showTrailer();
+      this.fail(toConnectError(error));
+      return;
+    }
+    this.#showTrailer();
+    this.succeed();
+    this.#end(undefined);
+  }
+
+  protected rejected(error: ConnectError): void {
+    this.#head?.reject(error);
+    this.#head = undefined;
+    this.#end(error);
+  }
+
+  /** As in Connect, deadline and abort count until the last message is read. */
+  protected override release(): void {
+    if (!this.ownsScope || this.#isCut || this.#head !== undefined) super.release();
+  }
+
+  /** The reader has all that it will get. */
+  #read(): void {
+    super.release();
+  }
+
+  #showTrailer(): void {
+    for (const [name, value] of toHeaders(this.#response?.trailer ?? noHeaders)) this.#trailer.append(name, value);
+  }
+
+  #takeEnd(response: Response, flags: number, data: Uint8Array): void {
+    if ((flags & compressedFlag) === 0) {
+      response.endEnvelope(data);
+      return;
+    }
+    if (response.compression === undefined) throw cannotDecompress();
+    this.#isEnding = true;
+    response.compression
+      .decompress(data, this.context.options.readMaxBytes)
+      .then((inflated) => {
+        if (this.isSettled) return;
+        response.endEnvelope(inflated);
+        this.#isEnding = false;
+        if (this.stream === undefined) this.complete();
+      })
+      .catch((error: unknown) => this.fail(toConnectError(error), true));
+  }
+
+  #end(error: ConnectError | undefined): void {
+    this.#outcome ??= { error };
+    this.#pump.stop(error);
+    this.#deliver();
+  }
+
+  /** Gives readers what they wait for, in its order. */
+  #deliver(): void {
+    while (this.#waiting.length > 0 && !this.#isInflating) {
+      const envelope = this.#queue[this.#first];
+      if (envelope !== undefined) {
+        if ((envelope.flags & compressedFlag) !== 0) {
+          this.#inflate(envelope);
+          return;
+        }
+        this.#take(envelope);
+        this.#hand(envelope.data);
+        this.#refill();
+      } else if (this.#outcome !== undefined) {
+        const settlers = this.#waiting.shift()?.settlers;
+        if (this.#outcome.error === undefined) settlers?.resolve({ done: true, value: undefined });
+        else settlers?.reject(this.#outcome.error);
+        this.#read();
+      } else return;
+    }
+  }
+
+  #inflate(envelope: Envelope): void {
+    const compression = this.#response?.compression;
+    this.#take(envelope);
+    this.#isInflating = true;
+    this.#refill();
+    const inflated =
+      compression === undefined
+        ? Promise.reject(cannotDecompress())
+        : compression.decompress(envelope.data, this.context.options.readMaxBytes);
+    inflated.then(
+      (data) => {
+        this.#isInflating = false;
+        if (!this.#isCut) this.#hand(data);
+        this.#deliver();
+      },
+      (error: unknown) => {
+        this.#isInflating = false;
+        this.#unreadable(error);
+      },
+    );
+  }
+
+  #hand(data: Uint8Array): void {
+    try {
+      const value = this.plan.serialization.parse(data);
+      this.#waiting.shift()?.settlers.resolve({ done: false, value });
+    } catch (error) {
+      this.#unreadable(error);
+    }
+  }
+
+  /** A message cannot be read, which ends the call. Returns its error. */
+  #unreadable(thrown: unknown): ConnectError {
+    const error = toConnectError(thrown);
+    this.#cut(error);
+    this.fail(error);
+    this.#read();
+    return error;
+  }
+
+  /** Ends the response for its readers, now. */
+  #cut(error: ConnectError): void {
+    this.#isCut = true;
+    this.#queue = [];
+    this.#first = 0;
+    this.#unread = 0;
+    this.#outcome = { error };
+    this.#deliver();
+  }
+
+  #take(envelope: Envelope): void {
+    this.#unread -= envelope.data.byteLength;
+    this.#first++;
+    // what was handed out is not to pile up behind a reader that is never quite done
+    const isEmpty = this.#first === this.#queue.length;
+    if (!isEmpty && this.#first < mostTaken) return;
+    this.#queue = isEmpty ? [] : this.#queue.slice(this.#first);
+    this.#first = 0;
+  }
+
+  /** Lets the sender go on; messages may come before it returns. */
+  #refill(): void {
+    if (!this.#isPaused || this.#unread > readAheadBytes / 2) return;
+    this.#isPaused = false;
+    this.stream?.resume();
+  }
+}
