@@ -66,7 +66,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   readonly #streams = new Map<number, ClientStream>();
   readonly #reset = new ResetStreams();
   /** Streams with bytes that wait for the connection's window or for the socket. */
-  #blocked = new Set<ClientStream>();
+  readonly #blocked = new Set<ClientStream>();
   #socket: Duplex | undefined;
   #keepalive: Keepalive | undefined;
   #closeTimer: Timer | undefined;
@@ -83,6 +83,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #settings: Settings = initialSettings;
   #nextStreamId: number;
   #lastStreamId = maxUint31;
+  #answered = 0;
   #streamsLost = 0;
   #waitingAcks = 0;
   #responseRead = false;
@@ -109,6 +110,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#giveUpDial = dial(endpoint, options, {
       connected: (socket) => this.#attach(socket),
       failed: (error) => this.#finish(error, false),
+      read: (chunk) => this.#onRead(chunk),
     });
   }
 
@@ -120,6 +122,10 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
 
   get maxStreams(): number {
     return this.#settings.maxConcurrentStreams;
+  }
+
+  get answered(): number {
+    return this.#answered;
   }
 
   get suspect(): boolean {
@@ -173,6 +179,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#streams.delete(stream.id);
     this.#blocked.delete(stream);
     if (how === "cancelled") this.#reset.add(stream.id);
+    if (how === "answered") this.#answered++;
     if (how === "lost") this.#streamsLost++;
     if (this.#streams.size === 0 && this.#socket !== undefined) setReferenced(this.#socket, false);
     tell();
@@ -193,11 +200,14 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   }
 
   hasRoom(): void {
-    const blocked = this.#blocked;
-    if (blocked.size === 0) return;
-    this.#blocked = new Set();
-    // whoever has to wait again waits behind the others
-    for (const stream of blocked) if (!stream.pump()) this.#blocked.add(stream);
+    let turns = this.#blocked.size;
+    for (const stream of this.#blocked) {
+      // those that had no turn are the first of the next time
+      if (turns-- === 0 || this.sendWindow.size <= 0 || this.writer.isFull) return;
+      this.#blocked.delete(stream);
+      // whoever has to wait again waits behind the others
+      if (!stream.pump()) this.#blocked.add(stream);
+    }
   }
 
   // what the frame reader calls
@@ -229,6 +239,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
       const message = `response headers of ${decoded.size} bytes are too large: at most ${maxHeaderListSize}`;
       stream?.fail(ErrorCode.enhanceYourCalm, message);
     } else stream?.onHeaders(decoded.fields, endStream);
+    // of a stream that we reset, or informational
+    if (stream === undefined || stream.awaitsHead) this.#floodGuard.spend(1 + block.length, "HEADERS");
   }
 
   rstStream(streamId: number, errorCode: number): void {
@@ -251,6 +263,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
         throw new ProtocolError(ErrorCode.flowControlError, "SETTINGS_INITIAL_WINDOW_SIZE overflows a window");
       }
     }
+    if (this.#closed) return;
     this.writer.settingsAck();
     this.#acknowledged();
     if (!this.#ready) this.#becomeReady();
@@ -326,7 +339,6 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #attach(socket: Duplex): void {
     this.#socket = socket;
     setReferenced(socket, false);
-    socket.on("data", (chunk: Buffer) => this.#onRead(chunk));
     socket.on("drain", () => this.writer.drained());
     socket.on("error", (error) => this.#lost(messageOf(error), error));
     socket.on("end", () => this.#lost("the peer closed the connection"));

@@ -133,6 +133,11 @@ export class ClientStream implements Stream {
     this.#end("cancelled", { kind: "broken", fate: "ambiguous", errorCode: undefined, error });
   }
 
+  /** Whether the head of the response is still to come. */
+  get awaitsHead(): boolean {
+    return !this.#responded && !this.#ended;
+  }
+
   onDataFrame(flowLength: number): void {
     if (!this.#receiveWindow.take(flowLength)) {
       this.fail(ErrorCode.flowControlError, "the peer sent more than the stream's window allows");
@@ -184,12 +189,14 @@ export class ClientStream implements Stream {
   /** The peer's GOAWAY says that it did not process it. */
   onRefused(cause: Error): void {
     const error = unavailable(this.#owner.describe("its GOAWAY says the request was not processed"), cause);
-    this.#end("reset", { kind: "broken", fate: "unprocessed", errorCode: undefined, error });
+    // which is not so where it was answered
+    const fate = this.#responded ? "ambiguous" : "unprocessed";
+    this.#end("reset", { kind: "broken", fate, errorCode: undefined, error });
   }
 
   /** The connection is gone. */
   onLost(cause: Error): void {
-    if (this.#owner.writer.flushes === this.#openedAt) {
+    if (this.#owner.writer.flushes === this.#openedAt && !this.#responded) {
       const error = unavailable(this.#owner.describe("it ended before the request was sent"), cause);
       this.#end("reset", { kind: "broken", fate: "unsent", errorCode: undefined, error });
     } else {
@@ -233,6 +240,8 @@ export class ClientStream implements Stream {
   }
 
   #end(how: StreamEnding, end: StreamEnd): void {
+    // another stream's listener may have ended it since its connection began to tell them all
+    if (this.#ended) return;
     this.#ended = true;
     this.#waiting = [];
     this.#owner.ended(this, how, () => {

@@ -1,5 +1,5 @@
 import type { SessionOptions } from "node:http2";
-import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTcp, isIP, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from "node:tls";
 import {
@@ -33,7 +33,15 @@ export interface DialListener {
   /** The socket is connected; with TLS its peer is verified and speaks `h2`. */
   connected(socket: Duplex): void;
   failed(error: Error): void;
+  /** Bytes of the connected socket. Their buffer is used again as soon as this returns. */
+  read(chunk: Buffer): void;
 }
+
+/**
+ * What all of our sockets are read into, one after the other: to allocate for every read costs more than to copy what
+ * is kept.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** Tries the addresses of an endpoint in their order. Returns the function that gives up; nothing is told then. */
 export function dial(endpoint: Endpoint, options: DialOptions, listener: DialListener): () => void {
@@ -54,7 +62,7 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
     };
     let opened: Duplex;
     try {
-      opened = open(address, options);
+      opened = open(address, options, listener);
     } catch (error) {
       process.nextTick(failed, error instanceof Error ? error : new Error(String(error)));
       return;
@@ -65,6 +73,8 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
       if (error !== undefined) return failed(error);
       over = true;
       listener.connected(opened);
+      // not before: what waits in it would be read before our preface was written
+      if (usedSockets.has(opened)) opened.on("data", (chunk: Buffer) => listener.read(chunk));
     });
   };
   tryAddress(0, []);
@@ -74,10 +84,10 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
   };
 }
 
-/** A socket carries one connection. */
+/** Sockets of `createConnection`: each carries one connection. */
 const usedSockets = new WeakSet<Duplex>();
 
-function open(address: Address, { target, nodeOptions }: DialOptions): Duplex {
+function open(address: Address, { target, nodeOptions }: DialOptions, listener: DialListener): Duplex {
   const { createConnection, ...tlsOptions } = nodeOptions();
   if (createConnection !== undefined) {
     const socket: Partial<Duplex> | undefined = createConnection(new URL(target.text), address);
@@ -91,8 +101,15 @@ function open(address: Address, { target, nodeOptions }: DialOptions): Duplex {
     return socket as Duplex;
   }
   const { host, port } = address;
-  if (target.scheme === "http") return connectTcp({ host, port, noDelay: true }).unref();
-  const socket = connectTls({
+  const onread = {
+    buffer: readBuffer,
+    callback(bytes: number, buffer: Uint8Array): boolean {
+      listener.read((buffer as Buffer).subarray(0, bytes));
+      return true;
+    },
+  };
+  if (target.scheme === "http") return connectTcp({ host, port, noDelay: true, onread }).unref();
+  const tls: ConnectionOptions & Pick<NetConnectOpts, "onread"> = {
     // RFC 6066, section 3, allows no addresses
     ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
     checkServerIdentity: (_host, certificate) => checkServerIdentity(target.host, certificate),
@@ -100,7 +117,9 @@ function open(address: Address, { target, nodeOptions }: DialOptions): Duplex {
     host,
     port,
     ALPNProtocols: ["h2"],
-  });
+    onread,
+  };
+  const socket = connectTls(tls);
   socket.setNoDelay(true);
   return socket.unref();
 }

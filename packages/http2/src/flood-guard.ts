@@ -21,7 +21,8 @@ export class FloodGuard {
     this.#tokens -= tokens;
     if (this.#tokens >= 0) return;
     const now = this.#clock.now();
-    this.#tokens = Math.min(perSecond, this.#tokens + ((now - this.#filledAt) / 1_000) * perSecond);
+    // the bucket was full at most before these were taken out of it
+    this.#tokens = Math.min(perSecond - tokens, this.#tokens + ((now - this.#filledAt) / 1_000) * perSecond);
     this.#filledAt = now;
     if (this.#tokens < 0) throw new ProtocolError(ErrorCode.enhanceYourCalm, `a flood of ${what}`);
   }

@@ -1,13 +1,14 @@
 /** Names that were found to be well-formed; few, and the same again and again. */
 const knownNames = new Set<string>();
 const maxKnownNames = 1_000;
+const maxKnownNameLength = 100;
 
 /** Why a field may not stand in an HTTP/2 header block (RFC 9113, sections 8.2.1 and 8.2.2); mostly `undefined`. */
 export function faultOfField(name: string, value: string): string | undefined {
   if (!knownNames.has(name)) {
     const fault = faultOfName(name);
     if (fault !== undefined) return fault;
-    if (knownNames.size < maxKnownNames) knownNames.add(name);
+    if (knownNames.size < maxKnownNames && name.length <= maxKnownNameLength) knownNames.add(name);
   }
   return faultOfValue(name, value);
 }

@@ -62,7 +62,12 @@ export class RequestEncoder {
 }
 
 function checkFields(fields: HeaderList): void {
-  for (const [name, value] of fields) check(faultOfField(name, value));
+  for (const [name, value] of fields) {
+    check(faultOfField(name, value));
+    if (name === "te" && value !== "trailers") check(`te: ${JSON.stringify(value)}, where HTTP/2 allows trailers`);
+    // RFC 9113, section 8.2.1
+    if (/^[\t ]|[\t ]$/.test(value)) check(`space around the value of ${JSON.stringify(name)}`);
+  }
 }
 
 function check(fault: string | undefined): void {

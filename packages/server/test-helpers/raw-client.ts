@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { connect as connectTcp, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
+import { connectionPreface, encodeFrame, FrameType } from "../../http2/src/frames/frame.ts";
+import { encodeSettings } from "../../http2/src/frames/settings.ts";
 
 export interface Frame {
   readonly type: "DATA" | "HEADERS" | "RST_STREAM" | "SETTINGS" | "PING" | "GOAWAY" | "WINDOW_UPDATE" | "other";
@@ -57,11 +59,8 @@ export class RawClient {
 
   /** Sends the preface and SETTINGS, with windows of `windowBytes`. */
   begin(windowBytes = 65_535): void {
-    const settings = Buffer.alloc(6);
-    settings.writeUInt16BE(4, 0); // INITIAL_WINDOW_SIZE
-    settings.writeUInt32BE(windowBytes, 2);
-    this.socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-    this.send(4, 0, 0, settings);
+    this.socket.write(connectionPreface);
+    this.send(FrameType.settings, 0, 0, encodeSettings({ initialWindowSize: windowBytes }));
     if (windowBytes > 65_535) this.openWindow(0, windowBytes - 65_535);
   }
 
@@ -91,12 +90,7 @@ export class RawClient {
   }
 
   send(type: number, flags: number, stream: number, payload: Buffer): void {
-    const header = Buffer.alloc(9);
-    header.writeUIntBE(payload.length, 0, 3);
-    header.writeUInt8(type, 3);
-    header.writeUInt8(flags, 4);
-    header.writeUInt32BE(stream, 5);
-    this.socket.write(Buffer.concat([header, payload]));
+    this.socket.write(encodeFrame(type, flags, stream, payload));
   }
 
   of(type: Frame["type"]): Frame[] {

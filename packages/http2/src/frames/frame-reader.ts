@@ -3,7 +3,7 @@ import { Flag, FrameType, frameHeaderBytes, readUint31, readUint32 } from "./fra
 import { HeaderBlock } from "./header-block.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
-/** What a connection hears of its peer's frames, in their order. Buffers are views of what was read. */
+/** What a connection hears of its peer's frames, in their order. Buffers are views of what was read: copy what you keep. */
 export interface FrameHandler {
   /** A DATA frame begins. `flowLength` is what it takes of the windows: its bytes and its padding. */
   dataFrame(streamId: number, flowLength: number): void;
@@ -89,10 +89,8 @@ export class FrameReader {
     const copied = chunk.copy(this.#partial, this.#partialBytes, start, start + needed - this.#partialBytes);
     this.#partialBytes += copied;
     if (this.#partialBytes === this.#neededBytes(this.#partial, 0, this.#partialBytes)) {
-      // a copy, since what is handed on is kept, and this buffer is used again
-      const frame = Buffer.from(this.#partial.subarray(0, this.#partialBytes));
       this.#partialBytes = 0;
-      this.#readFrame(frame, 0);
+      this.#readFrame(this.#partial, 0);
     }
     return start + copied;
   }

@@ -80,7 +80,8 @@ export class FrameWriter {
   data(streamId: number, chunk: Uint8Array, endStream: boolean): void {
     const flags = endStream ? Flag.endStream : 0;
     if (chunk.length <= copyLimit) {
-      this.#slab.set(chunk, this.#frame(chunk.length, FrameType.data, flags, streamId));
+      const offset = this.#frame(chunk.length, FrameType.data, flags, streamId);
+      this.#slab.set(chunk, offset);
       return;
     }
     const offset = this.#reserve(frameHeaderBytes);
@@ -89,11 +90,13 @@ export class FrameWriter {
   }
 
   rstStream(streamId: number, errorCode: number): void {
-    writeUint32(this.#slab, this.#frame(4, FrameType.rstStream, 0, streamId), errorCode);
+    const offset = this.#frame(4, FrameType.rstStream, 0, streamId);
+    writeUint32(this.#slab, offset, errorCode);
   }
 
   settings(payload: Uint8Array): void {
-    this.#slab.set(payload, this.#frame(payload.length, FrameType.settings, 0, 0));
+    const offset = this.#frame(payload.length, FrameType.settings, 0, 0);
+    this.#slab.set(payload, offset);
   }
 
   settingsAck(): void {
@@ -101,21 +104,25 @@ export class FrameWriter {
   }
 
   ping(payload: Uint8Array): void {
-    this.#slab.set(payload, this.#frame(8, FrameType.ping, 0, 0));
+    const offset = this.#frame(8, FrameType.ping, 0, 0);
+    this.#slab.set(payload, offset);
   }
 
   pingAck(payload: Uint8Array): void {
-    this.#slab.set(payload, this.#frame(8, FrameType.ping, Flag.ack, 0));
+    const offset = this.#frame(8, FrameType.ping, Flag.ack, 0);
+    this.#slab.set(payload, offset);
   }
 
   goaway(lastStreamId: number, errorCode: number, debugData: string): void {
     const data = Buffer.from(debugData);
-    const offset = writeUint32(this.#slab, this.#frame(8 + data.length, FrameType.goaway, 0, 0), lastStreamId);
+    let offset = this.#frame(8 + data.length, FrameType.goaway, 0, 0);
+    offset = writeUint32(this.#slab, offset, lastStreamId);
     this.#slab.set(data, writeUint32(this.#slab, offset, errorCode));
   }
 
   windowUpdate(streamId: number, increment: number): void {
-    writeUint32(this.#slab, this.#frame(4, FrameType.windowUpdate, 0, streamId), increment);
+    const offset = this.#frame(4, FrameType.windowUpdate, 0, streamId);
+    writeUint32(this.#slab, offset, increment);
   }
 
   /** Writes what waits, unless the sink is full. */
@@ -146,7 +153,7 @@ export class FrameWriter {
     this.#chunks = [];
   }
 
-  /** Room for a frame, whose header it writes. Returns where its payload begins. */
+  /** Room for a frame, whose header it writes. Returns where its payload begins; `#slab` is another one after that. */
   #frame(length: number, type: number, flags: number, streamId: number): number {
     const offset = this.#reserve(frameHeaderBytes + length);
     return writeFrameHeader(this.#slab, offset, length, type, flags, streamId);
@@ -202,7 +209,8 @@ export class FrameWriter {
       const isLast = offset + fragment.length === length;
       const type = offset === 0 ? FrameType.headers : FrameType.continuation;
       const flags = (isLast ? Flag.endHeaders : 0) | (offset === 0 && endStream ? Flag.endStream : 0);
-      this.#slab.set(fragment, this.#frame(fragment.length, type, flags, streamId));
+      const start = this.#frame(fragment.length, type, flags, streamId);
+      this.#slab.set(fragment, start);
     }
   }
 }
