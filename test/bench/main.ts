@@ -1,0 +1,29 @@
+import { cpus } from "node:os";
+import { parseCommand, UsageError, usage } from "./options.ts";
+import { absenceLines, jsonRows, table } from "./report.ts";
+import { runCase } from "./run-case.ts";
+
+// children end with this process; exit codes as shells expect them
+process.on("SIGINT", () => process.exit(130));
+process.on("SIGTERM", () => process.exit(143));
+process.stdout.on("error", () => process.exit(1)); // nobody reads any more
+
+try {
+  const command = parseCommand(process.argv.slice(2));
+  if (command.kind === "help") {
+    process.stdout.write(usage);
+  } else {
+    const { json } = command;
+    if (!json) process.stdout.write(`${cpus()[0]?.model.trim()} × ${cpus().length}, Node ${process.version}\n\n`);
+    for (const each of command.cases) {
+      const result = await runCase(each, command.clients, command.rounds ?? each.rounds);
+      process.stdout.write(json ? jsonRows(result) : table(result));
+      if (json) for (const line of absenceLines(result)) process.stderr.write(`${each.name}: ${line}\n`);
+      if (result.absences.some(({ kind }) => kind === "failed")) process.exitCode = 1;
+    }
+  }
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`${error.message}\nTry --help.\n`);
+  process.exitCode = 2;
+}
