@@ -42,13 +42,12 @@ export class EnvelopeReader {
     const end = chunk.byteLength;
     let at = 0;
     while (at < end) {
-      const isWhole =
-        this.#headRead === 0 && end - at >= headBytes && end - at >= headBytes + this.#lengthAt(chunk, at);
-      if (isWhole) {
-        const start = at + headBytes;
+      const start = at + headBytes;
+      const next = this.#headRead === 0 && start <= end ? start + this.#lengthAt(chunk, at) : Number.POSITIVE_INFINITY;
+      if (next <= end) {
         const flags = chunk[at] as number;
-        at = start + this.#lengthAt(chunk, at);
-        if (!taker.takeEnvelope(flags, copyOf(chunk, start, at))) return;
+        at = next;
+        if (!taker.takeEnvelope(flags, copyOf(chunk, start, next))) return;
       } else {
         at = this.#readPiece(chunk, at);
         if (this.#headRead < headBytes || this.#data.byteLength < this.#length) return;
@@ -79,8 +78,7 @@ export class EnvelopeReader {
   }
 
   #lengthAt(bytes: Uint8Array, at: number): number {
-    const byte = (index: number): number => bytes[at + index] as number;
-    const length = byte(1) * 0x1000000 + ((byte(2) << 16) | (byte(3) << 8) | byte(4));
+    const length = readUint32(bytes, at + 1);
     checkReadLimit(this.#readMaxBytes, length, true);
     return length;
   }
@@ -89,4 +87,10 @@ export class EnvelopeReader {
 export interface EnvelopeTaker {
   /** Returns whether it takes more. */
   takeEnvelope(flags: number, data: Uint8Array): boolean;
+}
+
+function readUint32(bytes: Uint8Array, at: number): number {
+  const high = bytes[at] as number;
+  const low = ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
+  return high * 0x1000000 + low;
 }

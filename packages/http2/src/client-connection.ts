@@ -32,6 +32,8 @@ import { unavailable } from "./unavailable.ts";
 
 /** Our limit of a response's header list. Blocks four times as large end the connection, and not only the stream. */
 const maxHeaderListSize = 64 * 1024;
+/** What a peer may send for a stream before it reads that we reset it, but for DATA: headers, trailers, its own reset. */
+const framesAfterReset = 3;
 /** Answers to PING and SETTINGS that may wait for a peer which does not read. */
 const maxWaitingAcks = 1_000;
 /** How long a peer may take to close a connection after us. */
@@ -87,6 +89,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #streamsLost = 0;
   #waitingAcks = 0;
   #responseRead = false;
+  /** That of the DATA frame that is being read. */
+  #dataStream: ClientStream | undefined;
   /** What the next header block has to begin with. */
   #tableSizeUpdate: Buffer | undefined;
 
@@ -178,7 +182,10 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     const wasFull = this.#streams.size >= this.maxStreams;
     this.#streams.delete(stream.id);
     this.#blocked.delete(stream);
-    if (how === "cancelled") this.#reset.add(stream.id);
+    if (how === "cancelled") {
+      this.#reset.add(stream.id);
+      this.#floodGuard.earn(framesAfterReset);
+    }
     if (how === "answered") this.#answered++;
     if (how === "lost") this.#streamsLost++;
     if (this.#streams.size === 0 && this.#socket !== undefined) setReferenced(this.#socket, false);
@@ -221,12 +228,13 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     const increment = this.#receiveWindow.giveBack();
     if (increment > 0) this.writer.windowUpdate(0, increment);
     this.#responseRead = true;
-    this.#find(streamId, "DATA")?.onDataFrame(flowLength);
+    this.#dataStream = this.#find(streamId, "DATA");
+    this.#dataStream?.onDataFrame(flowLength);
   }
 
-  data(streamId: number, chunk: Buffer, endStream: boolean): void {
+  data(_streamId: number, chunk: Uint8Array, endStream: boolean): void {
     if (chunk.length === 0 && !endStream) this.#floodGuard.spend(1, "empty DATA");
-    this.#streams.get(streamId)?.onData(chunk, endStream);
+    this.#dataStream?.onData(chunk, endStream);
   }
 
   headers(streamId: number, block: Buffer, endStream: boolean): void {
@@ -240,13 +248,14 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
       stream?.fail(ErrorCode.enhanceYourCalm, message);
     } else stream?.onHeaders(decoded.fields, endStream);
     // of a stream that we reset, or informational
-    if (stream === undefined || stream.awaitsHead) this.#floodGuard.spend(1 + block.length, "HEADERS");
+    if (stream === undefined || stream.awaitsHead) this.#floodGuard.spend(1, "HEADERS");
   }
 
   rstStream(streamId: number, errorCode: number): void {
-    this.#floodGuard.spend(1, "RST_STREAM");
     this.#expectOpened(streamId, "RST_STREAM");
-    this.#streams.get(streamId)?.onReset(errorCode);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) this.#floodGuard.spend(1, "RST_STREAM");
+    else stream.onReset(errorCode);
   }
 
   settings(payload: Buffer): void {

@@ -144,7 +144,7 @@ export class ClientStream implements Stream {
     }
   }
 
-  onData(chunk: Buffer, endStream: boolean): void {
+  onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.#ended) return;
     if (!this.#responded) {
       this.fail(ErrorCode.protocolError, "the peer sent a body before its headers");

@@ -31,6 +31,16 @@ describe("FloodGuard", () => {
     expect(() => guard.spend(1, "SETTINGS")).toThrow("a flood of SETTINGS");
   });
 
+  it("lets what we caused ourselves through", () => {
+    const guard = new FloodGuard(new FakeClock());
+    guard.spend(10_000, "HEADERS");
+    for (let reset = 0; reset < 1_000; reset++) {
+      guard.earn(3);
+      guard.spend(3, "HEADERS");
+    }
+    expect(() => guard.spend(1, "HEADERS")).toThrow("a flood of HEADERS");
+  });
+
   it("refills by time", () => {
     const clock = new FakeClock();
     const guard = new FloodGuard(clock);

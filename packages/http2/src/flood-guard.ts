@@ -16,6 +16,11 @@ export class FloodGuard {
     this.#filledAt = clock.now();
   }
 
+  /** So many frames are to be expected, for what we did ourselves. */
+  earn(tokens: number): void {
+    this.#tokens += tokens;
+  }
+
   /** Counts what was received. Throws a `ProtocolError` (ENHANCE_YOUR_CALM) when it was too much. */
   spend(tokens: number, what: string): void {
     this.#tokens -= tokens;

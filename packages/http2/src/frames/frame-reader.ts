@@ -8,7 +8,7 @@ export interface FrameHandler {
   /** A DATA frame begins. `flowLength` is what it takes of the windows: its bytes and its padding. */
   dataFrame(streamId: number, flowLength: number): void;
   /** The bytes of that frame, in one or more pieces; `endStream` with the last one. */
-  data(streamId: number, chunk: Buffer, endStream: boolean): void;
+  data(streamId: number, chunk: Uint8Array, endStream: boolean): void;
   /** A header block that is whole. */
   headers(streamId: number, block: Buffer, endStream: boolean): void;
   rstStream(streamId: number, errorCode: number): void;
@@ -69,7 +69,7 @@ export class FrameReader {
     const end = Math.min(start + this.#dataLeft, chunk.length);
     this.#dataLeft -= end - start;
     const endStream = this.#dataEndStream && this.#dataLeft === 0;
-    this.#handler.data(this.#dataStreamId, chunk.subarray(start, end), endStream);
+    this.#handler.data(this.#dataStreamId, bytesOf(chunk, start, end), endStream);
     return end;
   }
 
@@ -181,9 +181,9 @@ export class FrameReader {
     this.#handler.dataFrame(streamId, length);
     if ((flags & Flag.padded) !== 0) {
       const end = start + length - padding(buffer, start, length, 1, "DATA");
-      this.#handler.data(streamId, buffer.subarray(start + 1, end), endStream);
+      this.#handler.data(streamId, bytesOf(buffer, start + 1, end), endStream);
     } else if (length === 0) {
-      this.#handler.data(streamId, buffer.subarray(start, start), endStream);
+      this.#handler.data(streamId, bytesOf(buffer, start, start), endStream);
     } else {
       this.#dataLeft = length;
       this.#dataStreamId = streamId;
@@ -214,6 +214,11 @@ export class FrameReader {
     const { streamId, endStream } = this.#block;
     this.#handler.headers(streamId, this.#block.end(), endStream);
   }
+}
+
+/** No `Buffer`, whose `slice` does not copy: users copy what they keep. */
+function bytesOf(buffer: Buffer, start: number, end: number): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start);
 }
 
 function frameLength(buffer: Buffer, offset: number): number {

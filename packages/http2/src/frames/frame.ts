@@ -53,9 +53,13 @@ export function readUint31(buffer: Uint8Array, offset: number): number {
   return readUint32(buffer, offset) & maxUint31;
 }
 
+/** The bytes have to be there. */
 export function readUint32(buffer: Uint8Array, offset: number): number {
-  const [a, b, c, d] = [buffer[offset] ?? 0, buffer[offset + 1] ?? 0, buffer[offset + 2] ?? 0, buffer[offset + 3] ?? 0];
-  return ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  const byte0 = buffer[offset] as number;
+  const byte1 = buffer[offset + 1] as number;
+  const byte2 = buffer[offset + 2] as number;
+  const byte3 = buffer[offset + 3] as number;
+  return ((byte0 << 24) | (byte1 << 16) | (byte2 << 8) | byte3) >>> 0;
 }
 
 /** A whole frame of one's own. */
