@@ -1,12 +1,15 @@
 import { connect } from "node:net";
 import { Duplex } from "node:stream";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { createEndpoint, parseTarget } from "@evenkeel/core";
 import { FakeClock } from "@evenkeel/testing";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { cert, key } from "../../server/test-helpers/certificate.ts";
 import { type RawConnection, type RawPeerScript, startRawPeer } from "../test-helpers/raw-peer.ts";
 import { passTime, type Rig, type RigOptions, startRig, until } from "../test-helpers/rig.ts";
 import { openTestStream, startTestClient, type TestStream } from "../test-helpers/test-client.ts";
+import { ClientStream } from "./client-stream.ts";
 import { createHttp2Connector } from "./connector.ts";
 import { ErrorCode } from "./error-code.ts";
 import { connectionPreface, encodeFrame, FrameType } from "./frames/frame.ts";
@@ -619,4 +622,218 @@ it("whose peer finds that it pings too often is followed by one that pings half 
     peer.socket.end();
     await closed.promise;
   }
+});
+
+it("of several that are told at a time that they ping too often is followed by one that pings half as often", async () => {
+  const clock = new FakeClock();
+  const server = await startRawPeer({});
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const connector = createHttp2Connector({
+    target: parseTarget(`http://127.0.0.1:${server.port}`),
+    clock,
+    pingIntervalMs: 1_000,
+    pingIdleConnection: true,
+  });
+  const connect = async (): Promise<{ readonly peer: RawConnection; readonly closed: Promise<unknown> }> => {
+    const ready = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<unknown>();
+    const ignore = { capacity() {}, suspicion() {}, goaway() {} };
+    const endpoint = createEndpoint({ host: "127.0.0.1", port: server.port });
+    connector.connect(endpoint, { ready: ready.resolve, closed: closed.resolve, ...ignore });
+    await ready.promise;
+    return { peer: server.connections.at(-1) as RawConnection, closed: closed.promise };
+  };
+  const told = [await connect(), await connect(), await connect()];
+  for (const { peer } of told) {
+    peer.goaway(0, ErrorCode.enhanceYourCalm, "too_many_pings");
+    peer.socket.end();
+  }
+  await Promise.all(told.map(({ closed }) => closed));
+  const { peer, closed } = await connect();
+  await passTime(clock, 2_000);
+  await until(() => pings(peer)).toBe(1);
+  peer.socket.end();
+  await closed;
+});
+
+describe("keepalive", () => {
+  const options = { pingIntervalMs: 1_000, pingTimeoutMs: 5_000, pingIdleConnection: true };
+
+  it("takes any byte for life: an answer may be far behind a large response", async () => {
+    const clock = new FakeClock();
+    const { connection, peer, told } = await startRig({ answersPings: false }, { ...options, clock });
+    const test = openTestStream(connection, { body: "" });
+    await until(() => typesOf(peer)).toContain(FrameType.headers);
+    peer.headers(1);
+    await until(() => test.told).toEqual(["headers 200"]);
+    await passTime(clock, 1_000);
+    await until(() => pings(peer)).toBeGreaterThan(0);
+    await passTime(clock, 4_000);
+    peer.data(1, "some of it");
+    await until(() => test.bodyBytes).toBe(10);
+    await passTime(clock, 1_000);
+    expect(told).not.toContain("closed");
+    await passTime(clock, 5_000);
+    await until(() => told).toContain("closed");
+  });
+
+  it("sends no ping while the peer is heard", async () => {
+    const clock = new FakeClock();
+    const { connection, peer } = await startRig({}, { ...options, clock });
+    const test = openTestStream(connection, { body: "" });
+    await until(() => typesOf(peer)).toContain(FrameType.headers);
+    peer.headers(1);
+    for (let count = 1; count <= 10; count++) {
+      await passTime(clock, 600);
+      peer.data(1, "x");
+      await until(() => test.bodyBytes).toBe(count);
+    }
+    expect(pings(peer)).toBe(0);
+    await passTime(clock, 1_000);
+    await until(() => pings(peer)).toBeGreaterThan(0);
+  });
+});
+
+describe("what a connection says of its end", () => {
+  it("is the error of a GOAWAY, also where a GOAWAY without one came before", async () => {
+    const { connection, peer, closed, told } = await startRig();
+    const test = openTestStream(connection, { body: "" });
+    await until(() => typesOf(peer)).toContain(FrameType.headers);
+    peer.goaway(1, 0);
+    peer.goaway(1, ErrorCode.internalError, "oops");
+    await until(() => told).toHaveLength(3);
+    peer.socket.end();
+    expect(await closed).toMatchObject({
+      orderly: false,
+      reason: { message: expect.stringMatching(/INTERNAL_ERROR oops/) },
+    });
+    expect(await test.ended).toMatchObject({ fate: "ambiguous" });
+  });
+
+  it("is orderly where it was drained before it was ready", async () => {
+    const client = startTestClient({ port: 1, socket: new Duplex({ read() {}, write() {} }) });
+    client.connection.drain();
+    expect(await client.closed).toMatchObject({ orderly: true, reason: { message: "connection 1 was closed" } });
+  });
+
+  it("is told once, though a stream destroys it while its last frames are written", async () => {
+    const greeting = encodeFrame(FrameType.settings, 0, 0, Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]));
+    const window = encodeFrame(FrameType.windowUpdate, 0, 0, Buffer.from([0x70, 0, 0, 0]));
+    const socket = new Duplex({ highWaterMark: 2 ** 24, read() {}, write: (_chunk, _encoding, done) => done() });
+    socket.push(Buffer.concat([greeting, window]));
+    const client = startTestClient({ socket });
+    await client.ready;
+    const test = openTestStream(client.connection, {
+      onTold: (what) => what === "drained" && client.connection.destroy(new Error("enough")),
+    });
+    expect(test.stream.write(Buffer.alloc(300_000))).toBe(false);
+    socket.emit("data", encodeFrame(FrameType.ping, 0, 1, Buffer.alloc(8)));
+    await client.closed;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(client.told.filter((what) => what === "closed")).toHaveLength(1);
+  });
+});
+
+it("pings of a peer that come with the answers to our requests are no flood", async () => {
+  const { connection, told } = await startRig(
+    {
+      answersPings: false,
+      onRequest(id, raw) {
+        raw.frame(FrameType.ping, 0, 0, Buffer.alloc(8));
+        raw.headers(id, { endStream: true });
+      },
+    },
+    { clock: new FakeClock() },
+  );
+  for (let batch = 0; batch < 120; batch++) {
+    await Promise.all(Array.from({ length: 100 }, () => openTestStream(connection, { endStream: true }).ended));
+  }
+  expect(told).toEqual(["ready"]);
+});
+
+it("takes no more streams while a peer reads nothing, and keeps its memory bounded", async () => {
+  const socket = new Duplex({ read() {}, write() {} });
+  socket.push(encodeFrame(FrameType.settings, 0, 0, Buffer.alloc(0)));
+  const client = startTestClient({ socket, clock: new FakeClock() });
+  onTestFinished(() => client.connection.destroy(new Error("the test is over")));
+  await client.ready;
+  const headers = [["a", "b".repeat(10_000)]] as const;
+  const tests: TestStream[] = [];
+  for (let count = 0; count < 3_000; count++) {
+    const test = openTestStream(client.connection, { headers, endStream: true });
+    test.stream.cancel(new Error("the deadline"));
+    tests.push(test);
+  }
+  expect(client.connection.writer.waitingBytes).toBeLessThan(17 * 2 ** 20);
+  expect(await tests.at(-1)?.ended).toMatchObject({ kind: "broken", fate: "unsent" });
+});
+
+it("looks only at streams that it can send for when the connection's window grows", async () => {
+  const { connection, peer } = await startRig({
+    onConnect(raw) {
+      raw.settings([[settingInitialWindow, 0]]);
+    },
+  });
+  for (let count = 0; count < 100; count++) openTestStream(connection).stream.write(Buffer.from("blocked"));
+  const pump = vi.spyOn(ClientStream.prototype, "pump");
+  onTestFinished(() => pump.mockRestore());
+  for (let count = 0; count < 100; count++) peer.windowUpdate(0, 1);
+  peer.windowUpdate(199, 100);
+  await until(() => peer.received.some(({ type, streamId }) => type === FrameType.data && streamId === 199)).toBe(true);
+  expect(pump.mock.calls.length).toBeLessThan(200);
+});
+
+it("keeps nothing of a stream that has ended", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const { connection, told } = await startRig({
+    onRequest(id, raw) {
+      raw.headers(id);
+      raw.data(id, "hello");
+      raw.trailers(id);
+    },
+  });
+  const kept = await (async () => {
+    const test = openTestStream(connection, { body: "" });
+    await test.ended;
+    return new WeakRef(test.stream);
+  })();
+  await until(() => {
+    collect();
+    return kept.deref() === undefined;
+  }).toBe(true);
+  expect(told).toEqual(["ready"]);
+});
+
+it("keeps no memory for frames once it has ended", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const bytes = (): number => {
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = bytes();
+  const ended = await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+      const client = startTestClient({ socket });
+      client.connection.destroy(new Error("gone"));
+      await client.closed;
+      return client.connection;
+    }),
+  );
+  await until(() => bytes() - before).toBeLessThan(ended.length * 32 * 1024);
+});
+
+it("reads what comes through a socket that nodeOptions name as the one under TLS", async () => {
+  const server = await startRawPeer(answer, { key, cert });
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const client = startTestClient({
+    port: server.port,
+    scheme: "https",
+    nodeOptions: () => ({ socket: connect(server.port, "127.0.0.1"), ca: cert, checkServerIdentity: () => undefined }),
+  });
+  onTestFinished(() => client.connection.destroy(new Error("the test is over")));
+  await client.ready;
+  expect(await openTestStream(client.connection, { endStream: true }).ended).toEqual({ kind: "complete" });
 });

@@ -25,8 +25,9 @@ import { tableSizeUpdate } from "./hpack/encoder.ts";
 import { HpackError } from "./hpack/hpack-error.ts";
 import { Keepalive, type KeepaliveOptions } from "./keepalive.ts";
 import type { RequestEncoder } from "./request-encoder.ts";
-import { ResetStreams } from "./reset-streams.ts";
+import { SendQueue } from "./send-queue.ts";
 import { setReferenced, writeAll } from "./socket.ts";
+import { StreamTable } from "./stream-table.ts";
 import { Suspicion } from "./suspicion.ts";
 import { unavailable } from "./unavailable.ts";
 
@@ -36,6 +37,10 @@ const maxHeaderListSize = 64 * 1024;
 const framesAfterReset = 3;
 /** Answers to PING and SETTINGS that may wait for a peer which does not read. */
 const maxWaitingAcks = 1_000;
+/** What may wait for a peer that does not read before it is sent no more requests, whatever became of those before. */
+const maxWaitingBytes = 16 * 1024 * 1024;
+/** What a peer may send with the answer to a request, such as a ping that measures the way. */
+const framesWithAnswer = 1;
 /** How long a peer may take to close a connection after us. */
 const closeTimeoutMs = 1_000;
 
@@ -65,15 +70,14 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   readonly #floodGuard: FloodGuard;
   readonly #receiveWindow: ReceiveWindow;
   readonly #suspicion: Suspicion;
-  readonly #streams = new Map<number, ClientStream>();
-  readonly #reset = new ResetStreams();
-  /** Streams with bytes that wait for the connection's window or for the socket. */
-  readonly #blocked = new Set<ClientStream>();
+  readonly #streams: StreamTable;
+  readonly #sendQueue = new SendQueue();
+  readonly #canSend = (): boolean => this.sendWindow.size > 0 && !this.writer.isFull;
   #socket: Duplex | undefined;
   #keepalive: Keepalive | undefined;
   #closeTimer: Timer | undefined;
-  #pings = new Map<number, () => void>();
   #pingsSent = 0;
+  #pingsAnswered = 0;
   #ready = false;
   #draining = false;
   #closed = false;
@@ -83,7 +87,6 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   /** The first thing seen of the connection's end, and whether the end was planned. */
   #end: { readonly reason: Error; readonly orderly: boolean } | undefined;
   #settings: Settings = initialSettings;
-  #nextStreamId: number;
   #lastStreamId = maxUint31;
   #answered = 0;
   #streamsLost = 0;
@@ -99,14 +102,14 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.label = options.label;
     this.#options = options;
     this.#listener = listener;
-    this.#nextStreamId = options.firstStreamId ?? 1;
+    this.#streams = new StreamTable(options.firstStreamId ?? 1);
     this.writer = new FrameWriter(this);
     const limits = { maxFrameSize: defaultMaxFrameSize, maxHeaderBlockBytes: 4 * maxHeaderListSize };
     this.#reader = new FrameReader(limits, this);
     this.#floodGuard = new FloodGuard(options.clock);
     this.#receiveWindow = new ReceiveWindow(options.connectionWindowSize);
     this.#suspicion = new Suspicion(options.pingTimeoutMs, options.clock, {
-      ping: () => this.#ping(() => {}),
+      ping: () => this.#ping(),
       hasStreams: () => this.#streams.size > 0,
       changed: (suspect) => this.#suspected(suspect),
       dead: () => this.#dead(),
@@ -140,52 +143,48 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     const socket = this.#socket;
     if (socket === undefined || !this.#takesStreams) return this.#refuse(listener);
     const block = this.#options.encoder.encode(head, this.#settings.maxHeaderListSize);
-    const id = this.#nextStreamId;
-    this.#nextStreamId += 2;
-    const stream = new ClientStream(id, this, listener, {
+    const stream = new ClientStream(this.#streams.nextId, this, listener, {
+      method: head.method,
       endStream: head.endStream,
       sendWindow: this.#settings.initialWindowSize,
       receiveWindow: this.#options.initialWindowSize,
     });
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
+    this.#floodGuard.earn(framesWithAnswer);
     if (this.#streams.size === 1) {
       setReferenced(socket, true);
       this.#suspicion.busy();
     }
-    this.writer.headers(id, this.#beginBlock(block), head.furtherHeaders ?? [], head.endStream);
-    if (this.#nextStreamId > maxUint31) this.#retire();
+    this.writer.headers(stream.id, this.#beginBlock(block), head.furtherHeaders ?? [], head.endStream);
+    if (this.#streams.isUsedUp) this.#retire();
     return stream;
   }
 
   drain(): void {
     this.#draining = true;
-    const reason = new Error(`${this.label} was closed`);
-    this.#end ??= { reason, orderly: true };
-    if (!this.#ready) this.destroy(reason);
+    this.#end ??= { reason: new Error(`${this.label} was closed`), orderly: true };
+    if (!this.#ready) this.#abandon(this.#end);
     else if (this.#streams.size === 0) this.#close();
   }
 
   destroy(reason: Error): void {
     // what ends it by force counts, and not that it was on its way to an orderly end
     if (this.#end === undefined || this.#end.orderly) this.#end = { reason, orderly: false };
-    if (this.#socket === undefined) this.#giveUpDial();
-    this.#finish(this.#end.reason, this.#end.orderly);
+    this.#abandon(this.#end);
   }
 
   // what its streams call
 
   blocked(stream: ClientStream): void {
-    this.#blocked.add(stream);
+    this.#sendQueue.add(stream);
   }
 
   ended(stream: ClientStream, how: StreamEnding, tell: () => void): void {
     const wasFull = this.#streams.size >= this.maxStreams;
-    this.#streams.delete(stream.id);
-    this.#blocked.delete(stream);
-    if (how === "cancelled") {
-      this.#reset.add(stream.id);
-      this.#floodGuard.earn(framesAfterReset);
-    }
+    this.#streams.delete(stream, how === "cancelled");
+    this.#sendQueue.delete(stream);
+    if (this.#dataStream === stream) this.#dataStream = undefined;
+    if (how === "cancelled") this.#floodGuard.earn(framesAfterReset);
     if (how === "answered") this.#answered++;
     if (how === "lost") this.#streamsLost++;
     if (this.#streams.size === 0 && this.#socket !== undefined) setReferenced(this.#socket, false);
@@ -207,14 +206,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   }
 
   hasRoom(): void {
-    let turns = this.#blocked.size;
-    for (const stream of this.#blocked) {
-      // those that had no turn are the first of the next time
-      if (turns-- === 0 || this.sendWindow.size <= 0 || this.writer.isFull) return;
-      this.#blocked.delete(stream);
-      // whoever has to wait again waits behind the others
-      if (!stream.pump()) this.#blocked.add(stream);
-    }
+    this.#sendQueue.pump(this.#canSend);
   }
 
   // what the frame reader calls
@@ -228,7 +220,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     const increment = this.#receiveWindow.giveBack();
     if (increment > 0) this.writer.windowUpdate(0, increment);
     this.#responseRead = true;
-    this.#dataStream = this.#find(streamId, "DATA");
+    this.#dataStream = this.#streams.find(streamId, "DATA");
     this.#dataStream?.onDataFrame(flowLength);
   }
 
@@ -242,7 +234,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     // decoded for whatever stream, to stay in step with the peer
     const decoded = this.#decoder.decode(block);
     this.#responseRead = true;
-    const stream = this.#find(streamId, "HEADERS");
+    const stream = this.#streams.find(streamId, "HEADERS");
     if (decoded.tooLarge) {
       const message = `response headers of ${decoded.size} bytes are too large: at most ${maxHeaderListSize}`;
       stream?.fail(ErrorCode.enhanceYourCalm, message);
@@ -252,8 +244,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   }
 
   rstStream(streamId: number, errorCode: number): void {
-    this.#expectOpened(streamId, "RST_STREAM");
-    const stream = this.#streams.get(streamId);
+    if (this.#closed) return;
+    const stream = this.#streams.get(streamId, "RST_STREAM");
     if (stream === undefined) this.#floodGuard.spend(1, "RST_STREAM");
     else stream.onReset(errorCode);
   }
@@ -266,15 +258,16 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#settings = settings;
     this.writer.maxFrameSize = settings.maxFrameSize;
     if (settings.headerTableSize < before.headerTableSize) this.#tableSizeUpdate = tableSizeUpdate(0);
+    // before what they allow is made use of: peers may hold to the old ones until then
+    this.writer.settingsAck();
+    this.#acknowledged();
     const growth = settings.initialWindowSize - before.initialWindowSize;
-    for (const stream of growth === 0 ? [] : [...this.#streams.values()]) {
+    for (const stream of growth === 0 ? [] : this.#streams.all) {
       if (!stream.growWindow(growth)) {
         throw new ProtocolError(ErrorCode.flowControlError, "SETTINGS_INITIAL_WINDOW_SIZE overflows a window");
       }
     }
     if (this.#closed) return;
-    this.writer.settingsAck();
-    this.#acknowledged();
     if (!this.#ready) this.#becomeReady();
     else if (settings.maxConcurrentStreams > before.maxConcurrentStreams) this.#listener.capacity();
   }
@@ -289,12 +282,9 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#acknowledged();
   }
 
-  pingAck(payload: Buffer): void {
-    const id = payload.readUInt32BE(4);
-    const acknowledged = this.#pings.get(id);
-    if (acknowledged === undefined) this.#floodGuard.spend(1, "PING");
-    this.#pings.delete(id);
-    acknowledged?.();
+  pingAck(): void {
+    if (this.#pingsAnswered < this.#pingsSent) this.#pingsAnswered++;
+    else this.#floodGuard.spend(1, "PING");
   }
 
   pushPromise(): void {
@@ -310,11 +300,12 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     const data = debugData.toString("latin1", 0, 256);
     const code = errorCode === ErrorCode.noError ? "" : ` with ${errorCodeName(errorCode)} ${data}`.trimEnd();
     const reason = unavailable(this.describe(`the peer sent GOAWAY${code}`));
-    this.#end ??= { reason, orderly: errorCode === ErrorCode.noError };
+    const orderly = errorCode === ErrorCode.noError;
+    if (this.#end === undefined || (this.#end.orderly && !orderly)) this.#end = { reason, orderly };
     // the peer is to close now (RFC 9113, section 5.4.1); what it sent before that may still save streams
-    if (errorCode !== ErrorCode.noError) this.#destroyLater();
+    if (!orderly) this.#destroyLater();
     this.#listener.goaway({ errorCode, lastStreamId, debugData: data });
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.all) {
       if (stream.id > this.#lastStreamId) stream.onRefused(reason);
     }
     if (this.#streams.size === 0) this.#close();
@@ -329,8 +320,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
       this.hasRoom();
       return;
     }
-    this.#expectOpened(streamId, "WINDOW_UPDATE");
-    const stream = this.#streams.get(streamId);
+    if (this.#closed) return;
+    const stream = this.#streams.get(streamId, "WINDOW_UPDATE");
     if (increment === 0) stream?.fail(ErrorCode.protocolError, "WINDOW_UPDATE of 0 bytes");
     else if (stream?.growWindow(increment) === false) {
       stream.fail(ErrorCode.flowControlError, "WINDOW_UPDATE overflows the stream's window");
@@ -342,7 +333,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   }
 
   get #takesStreams(): boolean {
-    return this.#ready && !this.#draining && !this.#closed && this.#streams.size < this.maxStreams;
+    if (!this.#ready || this.#draining || this.#closed) return false;
+    return this.#streams.size < this.maxStreams && this.writer.waitingBytes < maxWaitingBytes;
   }
 
   #attach(socket: Duplex): void {
@@ -373,21 +365,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
       else throw error;
       return;
     }
+    this.#keepalive?.heard();
     this.#suspicion.heard(this.#responseRead);
-  }
-
-  /** The stream that a frame is for; `undefined` for one that we reset. Throws where the peer may not send it. */
-  #find(streamId: number, name: string): ClientStream | undefined {
-    const stream = this.#streams.get(streamId);
-    if (stream !== undefined || this.#closed) return stream;
-    this.#expectOpened(streamId, name);
-    if (this.#reset.has(streamId)) return undefined;
-    throw new ProtocolError(ErrorCode.streamClosed, `${name} on stream ${streamId}, which has ended`);
-  }
-
-  #expectOpened(streamId: number, name: string): void {
-    if (streamId % 2 === 1 && streamId < this.#nextStreamId) return;
-    throw new ProtocolError(ErrorCode.protocolError, `${name} on stream ${streamId}, which was never opened`);
   }
 
   #acknowledged(): void {
@@ -399,7 +378,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #becomeReady(): void {
     this.#ready = true;
     this.#keepalive = new Keepalive(this.#options, this.#options.clock, {
-      ping: (acknowledged) => this.#ping(acknowledged),
+      ping: () => this.#ping(),
       hasStreams: () => this.#streams.size > 0,
       dead: () => this.#dead(),
     });
@@ -428,11 +407,10 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     return deadStream;
   }
 
-  #ping(acknowledged: () => void): void {
+  #ping(): void {
     if (this.#closed) return;
     const payload = Buffer.alloc(8);
     payload.writeUInt32BE(++this.#pingsSent, 4);
-    this.#pings.set(this.#pingsSent, acknowledged);
     this.writer.ping(payload);
   }
 
@@ -460,7 +438,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#end = { reason, orderly: false };
     this.writer.goaway(0, errorCode, cause.message);
     this.#hangUp();
-    this.#settle(reason, false);
+    // a stream that was told of room meanwhile may have ended it
+    if (!this.#closed) this.#settle(reason, false);
   }
 
   /** What waits is written, then FIN; what is still there after a while is destroyed. */
@@ -490,6 +469,12 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     return this.#ready ? "" : ", before its HTTP/2 SETTINGS: does it speak HTTP/1.1, or TLS, on this port?";
   }
 
+  /** Ends it, whether it was dialled or not. */
+  #abandon({ reason, orderly }: { readonly reason: Error; readonly orderly: boolean }): void {
+    if (this.#socket === undefined) this.#giveUpDial();
+    this.#finish(reason, orderly);
+  }
+
   #finish(reason: Error, orderly: boolean): void {
     if (this.#closed) return;
     this.#socket?.destroy();
@@ -501,7 +486,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#closed = true;
     this.#keepalive?.stop();
     this.#suspicion.stop();
-    for (const stream of [...this.#streams.values()]) stream.onLost(reason);
+    for (const stream of this.#streams.all) stream.onLost(reason);
     this.writer.close();
     this.#listener.closed({
       reason,

@@ -532,3 +532,76 @@ describe("a stream", () => {
     );
   });
 });
+
+describe("the window of a stream", () => {
+  it("that SETTINGS made larger is used behind the answer to them, as peers may wait for that", async () => {
+    const { connection, peer } = await startRig({ onConnect: (raw) => raw.settings([[settingInitialWindow, 10]]) });
+    const test = openTestStream(connection);
+    test.stream.end(Buffer.from("twelve bytes"));
+    await until(() => bodyOf(peer, 1).length).toBe(10);
+    peer.settings([[settingInitialWindow, 100]]);
+    await until(() => wholeRequest(peer, 1)).toBe(true);
+    const last = peer.received.slice(-2).map(({ type, flags }) => [type, flags]);
+    expect(last).toEqual([
+      [FrameType.settings, Flag.ack],
+      [FrameType.data, Flag.endStream],
+    ]);
+  });
+});
+
+describe("a response whose body is not of its content-length", () => {
+  const answer = async (status: string, length: string, body: string, method = "POST"): Promise<TestStream> => {
+    const { connection } = await startRig({
+      onRequest(id, raw) {
+        const fields = [
+          [":status", status],
+          ["content-length", length],
+        ] as const;
+        raw.headers(id, { fields, endStream: body === "" });
+        if (body !== "") raw.data(id, body, { endStream: true });
+      },
+    });
+    return openTestStream(connection, { method, endStream: true });
+  };
+
+  it.each([
+    ["too short", "200", "10", "123456789"],
+    ["too long", "200", "10", "12345678901"],
+    ["missing", "200", "1", ""],
+    ["that has no length", "200", "ten", "1234567890"],
+    ["that has two lengths", "200", "3, 4", "abc"],
+  ])("is malformed: %s", async (_name, status, length, body) => {
+    const test = await answer(status, length, body);
+    const end = await test.ended;
+    expect(end).toMatchObject({ kind: "broken", fate: "ambiguous", error: { code: 13 } });
+    expect(end.kind === "broken" && end.error.message).toMatch(/malformed response: .*content-length/);
+    expect(test.told.filter((what) => what === "closed")).toHaveLength(1);
+  });
+
+  it.each([
+    ["of that length", "200", "10", "1234567890", "POST"],
+    ["of nothing", "200", "0", "", "POST"],
+    ["to HEAD", "200", "10", "", "HEAD"],
+    ["of status 304", "304", "10", "", "GET"],
+    ["of status 204", "204", "0", "", "POST"],
+  ])("is whole: %s", async (_name, status, length, body, method) => {
+    expect(await (await answer(status, length, body, method)).ended).toEqual({ kind: "complete" });
+  });
+
+  it("is malformed with trailers too", async () => {
+    const { connection } = await startRig({
+      onRequest(id, raw) {
+        const fields = [
+          [":status", "200"],
+          ["content-length", "5"],
+        ] as const;
+        raw.headers(id, { fields });
+        raw.data(id, "1234");
+        raw.trailers(id);
+      },
+    });
+    const test = openTestStream(connection, { endStream: true });
+    expect(await test.ended).toMatchObject({ kind: "broken", fate: "ambiguous" });
+    expect(test.told).toEqual(["headers 200", "data", "closed"]);
+  });
+});

@@ -10,7 +10,7 @@ export interface StreamOwner {
   readonly writer: FrameWriter;
   /** What the peer takes on all streams together. */
   readonly sendWindow: SendWindow;
-  /** The stream has bytes that it may not send yet: `pump` is to be called when the connection can take them. */
+  /** The stream has bytes that its window allows: `pump` is to be called when the connection can take them. */
   blocked(stream: ClientStream): void;
   /** The stream is over: no frame of it means anything any more. `tell` is to be called once that is known. */
   ended(stream: ClientStream, how: StreamEnding, tell: () => void): void;
@@ -40,6 +40,10 @@ export class ClientStream implements Stream {
   /** END_STREAM was sent. */
   #localEnded: boolean;
   #responded = false;
+  /** Of the response, where it says so and has a body. */
+  #contentLength: number | undefined;
+  readonly #hasNoBody: boolean;
+  #bodyBytes = 0;
   #trailers: HeaderList | undefined;
   #paused = false;
   #ended = false;
@@ -48,11 +52,17 @@ export class ClientStream implements Stream {
     id: number,
     owner: StreamOwner,
     listener: StreamListener,
-    init: { readonly endStream: boolean; readonly sendWindow: number; readonly receiveWindow: number },
+    init: {
+      readonly method: string;
+      readonly endStream: boolean;
+      readonly sendWindow: number;
+      readonly receiveWindow: number;
+    },
   ) {
     this.id = id;
     this.#owner = owner;
     this.#listener = listener;
+    this.#hasNoBody = init.method === "HEAD";
     this.#endRequested = init.endStream;
     this.#localEnded = init.endStream;
     this.#sendWindow = new SendWindow(init.sendWindow);
@@ -91,7 +101,7 @@ export class ClientStream implements Stream {
 
   // what its connection calls
 
-  /** Sends what waits, as far as the windows and the socket allow. Returns whether all of it left. */
+  /** Sends what waits, as far as the windows and the socket allow. Returns whether all of it left; if not, it is seen to. */
   pump(): boolean {
     if (this.#ended) return true;
     const { writer, sendWindow } = this.#owner;
@@ -100,7 +110,11 @@ export class ClientStream implements Stream {
       if (chunk === undefined) break;
       const left = chunk.length - this.#sentOfFirst;
       const allowed = Math.min(left, this.#sendWindow.size, sendWindow.size, writer.maxFrameSize);
-      if (left > 0 && (allowed <= 0 || writer.isFull)) return false;
+      if (left > 0 && (allowed <= 0 || writer.isFull)) {
+        // below a window of its own it waits for `growWindow`, and is no burden to the others
+        if (this.#sendWindow.size > 0) this.#owner.blocked(this);
+        return false;
+      }
       const isLast = this.#endRequested && allowed === left && this.#waiting.length === 1;
       const piece = allowed === chunk.length ? chunk : chunk.subarray(this.#sentOfFirst, this.#sentOfFirst + allowed);
       this.#data(piece, isLast);
@@ -150,6 +164,7 @@ export class ClientStream implements Stream {
       this.fail(ErrorCode.protocolError, "the peer sent a body before its headers");
       return;
     }
+    this.#bodyBytes += chunk.length;
     if (chunk.length > 0) this.#listener.data(chunk);
     if (endStream) this.#complete();
     else if (!this.#paused && !this.#ended) this.#giveBack();
@@ -170,6 +185,8 @@ export class ClientStream implements Stream {
       if (endStream) this.fail(ErrorCode.protocolError, "malformed response: it ended with a 1xx status");
     } else {
       this.#responded = true;
+      const hasBody = !this.#hasNoBody && head.status !== 204 && head.status !== 304;
+      if (hasBody) this.#contentLength = head.contentLength;
       this.#listener.headers(head.status, head.headers);
       if (endStream) this.#complete();
     }
@@ -216,7 +233,6 @@ export class ClientStream implements Stream {
     this.#waiting.push(chunk);
     if (this.pump()) return true;
     this.#owesDrained = true;
-    this.#owner.blocked(this);
     return false;
   }
 
@@ -234,6 +250,11 @@ export class ClientStream implements Stream {
 
   #complete(): void {
     if (this.#ended) return;
+    if (this.#contentLength !== undefined && this.#contentLength !== this.#bodyBytes) {
+      const lengths = `a body of ${this.#bodyBytes} bytes, with a content-length of ${this.#contentLength}`;
+      this.fail(ErrorCode.protocolError, `malformed response: ${lengths}`);
+      return;
+    }
     // nobody is left to read the rest of the request (RFC 9113, section 8.1)
     if (!this.#localEnded) this.#owner.writer.rstStream(this.id, ErrorCode.noError);
     this.#end("answered", { kind: "complete" });

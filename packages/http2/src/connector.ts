@@ -51,17 +51,18 @@ export function createHttp2Connector(options: Http2ConnectorOptions): Connector 
     connect(endpoint, listener): Connection {
       dials++;
       const label = `connection ${dials} to ${describeEndpoint(endpoint)}`;
+      const ownIntervalMs = pingIntervalMs;
       return new ClientConnection(
         endpoint,
-        { ...shared, pingIntervalMs, label },
+        { ...shared, pingIntervalMs: ownIntervalMs, label },
         {
           ready: () => listener.ready(),
           capacity: () => listener.capacity(),
           suspicion: () => listener.suspicion(),
           goaway(goaway) {
-            // gRFC A8: who is told off pings half as often from then on
+            // gRFC A8: who is told off pings half as often from then on, and no less where many are told off at once
             const isTold = goaway.errorCode === ErrorCode.enhanceYourCalm && goaway.debugData === "too_many_pings";
-            if (isTold) pingIntervalMs *= 2;
+            if (isTold) pingIntervalMs = Math.max(pingIntervalMs, 2 * ownIntervalMs);
             listener.goaway(goaway);
           },
           closed: (end) => listener.closed(end),

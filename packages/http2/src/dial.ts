@@ -74,7 +74,7 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
       over = true;
       listener.connected(opened);
       // not before: what waits in it would be read before our preface was written
-      if (usedSockets.has(opened)) opened.on("data", (chunk: Buffer) => listener.read(chunk));
+      if (eventSockets.has(opened)) opened.on("data", (chunk: Buffer) => listener.read(chunk));
     });
   };
   tryAddress(0, []);
@@ -84,8 +84,8 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
   };
 }
 
-/** Sockets of `createConnection`: each carries one connection. */
-const usedSockets = new WeakSet<Duplex>();
+/** Sockets that are not read into `readBuffer`, as their user made them: each carries one connection. */
+const eventSockets = new WeakSet<Duplex>();
 
 function open(address: Address, { target, nodeOptions }: DialOptions, listener: DialListener): Duplex {
   const { createConnection, ...tlsOptions } = nodeOptions();
@@ -94,10 +94,10 @@ function open(address: Address, { target, nodeOptions }: DialOptions, listener: 
     if (typeof socket?.pipe !== "function") {
       throw new TypeError(`nodeOptions.createConnection: expected it to return a Duplex, got ${String(socket)}`);
     }
-    if (usedSockets.has(socket as Duplex)) {
+    if (eventSockets.has(socket as Duplex)) {
       throw new TypeError("nodeOptions.createConnection: expected a new socket, got one that is in use");
     }
-    usedSockets.add(socket as Duplex);
+    eventSockets.add(socket as Duplex);
     return socket as Duplex;
   }
   const { host, port } = address;
@@ -120,6 +120,8 @@ function open(address: Address, { target, nodeOptions }: DialOptions, listener: 
     onread,
   };
   const socket = connectTls(tls);
+  // over a stream of the user's, TLS takes no notice of `onread`
+  if (tls.socket !== undefined) eventSockets.add(socket);
   socket.setNoDelay(true);
   return socket.unref();
 }

@@ -4,6 +4,8 @@ import { ProtocolError } from "./frames/protocol-error.ts";
 
 /** Frames that get nothing done which a peer may send per second, and at once. */
 const perSecond = 10_000;
+/** What may be saved up by what we do ourselves. */
+const maxTokens = 10 * perSecond;
 
 /** Ends a connection whose peer keeps us busy with frames that get nothing done: a token bucket. */
 export class FloodGuard {
@@ -18,7 +20,7 @@ export class FloodGuard {
 
   /** So many frames are to be expected, for what we did ourselves. */
   earn(tokens: number): void {
-    this.#tokens += tokens;
+    this.#tokens = Math.min(this.#tokens + tokens, maxTokens);
   }
 
   /** Counts what was received. Throws a `ProtocolError` (ENHANCE_YOUR_CALM) when it was too much. */

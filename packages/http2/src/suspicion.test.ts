@@ -30,10 +30,10 @@ function watch(): Watched {
 }
 
 describe("Suspicion", () => {
-  it("pings after 1 s, 10 s and every 5 min while a peer answers its pings alone", async () => {
+  it("pings after 1 s, 10 s and a little more than every 5 min while a peer answers its pings alone", async () => {
     const { clock, suspicion, log } = watch();
     suspicion.busy();
-    const expected = [1_000, 10_000, 300_000, 600_000, 900_000];
+    const expected = [1_000, 10_000, 320_000, 630_000, 940_000];
     for (const at of expected) {
       await passTime(clock, at - 1 - clock.now());
       expect(log.length).toBe(expected.indexOf(at));
@@ -137,6 +137,55 @@ describe("Suspicion", () => {
     expect(log).toEqual([]);
     await passTime(clock, 100);
     expect(log).toEqual(["ping at 1900"]);
+  });
+
+  it("pings no more often where streams come and go without a response, however many", async () => {
+    const watched = watch();
+    const { clock, suspicion, log } = watched;
+    let seen = 0;
+    for (let call = 0; call < 1_000; call++) {
+      watched.streams = 1;
+      suspicion.busy();
+      await passTime(clock, 1_200);
+      if (log.length > seen) suspicion.heard(false);
+      seen = log.length;
+      watched.streams = 0;
+      await passTime(clock, 100);
+    }
+    // servers count pings that come within 5 min of the one before, and bear two between their responses
+    const pings = log.map((what) => Number(/^ping at (.*)/.exec(what)?.[1]));
+    expect(pings.length).toBeGreaterThan(3);
+    const strikes = pings.filter((at, index) => index > 0 && at - (pings[index - 1] as number) < 300_000);
+    expect(strikes.length).toBeLessThanOrEqual(2);
+  });
+
+  it("asks within a second of a response, also where it was not to ask for long", async () => {
+    const { clock, suspicion, log } = watch();
+    suspicion.busy();
+    for (const ms of [1_000, 9_000]) {
+      await passTime(clock, ms);
+      suspicion.heard(false);
+    }
+    await passTime(clock, 50_000);
+    suspicion.heard(true);
+    await passTime(clock, 999);
+    expect(log).toEqual(["ping at 1000", "ping at 10000"]);
+    await passTime(clock, 1);
+    expect(log.slice(2)).toEqual(["ping at 61000"]);
+  });
+
+  it("asks within a second where the last ping is long ago", async () => {
+    const watched = watch();
+    const { clock, suspicion, log } = watched;
+    suspicion.busy();
+    await passTime(clock, 1_000);
+    suspicion.heard(false);
+    watched.streams = 0;
+    await passTime(clock, 400_000);
+    watched.streams = 1;
+    suspicion.busy();
+    await passTime(clock, 1_000);
+    expect(log).toEqual(["ping at 1000", "ping at 402000"]);
   });
 
   it("goes on with its doubts when streams come and go", async () => {

@@ -2,10 +2,14 @@ import type { Clock, Timer } from "@evenkeel/core";
 import { afterPoll } from "./after-poll.ts";
 
 /**
- * Milliseconds without a response, while streams are open, after which a ping is sent; then again, and then at every
- * multiple of the last. Few, since servers count pings that come between two of their frames (grpc-go allows two).
+ * Milliseconds without a response, while streams are open, after which a ping is sent, and then again. Few, since servers
+ * count pings that come between two of their responses: those of gRPC end the connection at the third that comes within
+ * 5 min of the one before.
  */
-const pingAfterMs = [1_000, 10_000, 300_000] as const;
+const pingAfterMs = 1_000;
+const pingAgainAfterMs = 10_000;
+/** A ping that comes so long after the one before never counts; the network may bring two of them closer together. */
+const harmlessAfterMs = 310_000;
 /** A ping that is not answered for so long makes the connection suspect. */
 const suspectAfterMs = 250;
 
@@ -21,7 +25,7 @@ export interface SuspicionTarget {
 
 type Phase =
   | { readonly kind: "idle" }
-  | { readonly kind: "watching"; readonly timer: Timer }
+  | { readonly kind: "watching"; readonly timer: Timer; readonly dueAt: number }
   | { readonly kind: "pinged"; readonly timer: Timer }
   | { readonly kind: "suspect"; readonly timer: Timer };
 
@@ -33,7 +37,9 @@ export class Suspicion {
   #phase: Phase = { kind: "idle" };
   /** When streams or responses were last seen to begin or to go on. */
   #quietSince = 0;
+  /** Since the last response: streams that come and go without one earn no more. */
   #pings = 0;
+  #pingedAt = Number.NEGATIVE_INFINITY;
 
   constructor(deadAfterMs: number, clock: Clock, target: SuspicionTarget) {
     this.#deadAfterMs = deadAfterMs;
@@ -45,8 +51,7 @@ export class Suspicion {
   busy(): void {
     if (this.#phase.kind !== "idle" && this.#phase.kind !== "watching") return;
     this.#quietSince = this.#clock.now();
-    this.#pings = 0;
-    if (this.#phase.kind === "idle") this.#watch(pingAfterMs[0]);
+    if (this.#phase.kind === "idle") this.#watch(this.#untilNextPing());
   }
 
   /** Something was read; `isResponse`: HEADERS or DATA among it. */
@@ -56,7 +61,9 @@ export class Suspicion {
       this.#pings = 0;
     }
     const phase = this.#phase;
-    if (phase.kind !== "pinged" && phase.kind !== "suspect") return;
+    if (phase.kind === "idle") return;
+    // the timer stands while it is early enough: not one for every response
+    if (phase.kind === "watching" && (!isResponse || phase.dueAt <= this.#quietSince + pingAfterMs)) return;
     phase.timer.cancel();
     this.#watch(this.#untilNextPing());
     if (phase.kind === "suspect") this.#target.changed(false);
@@ -68,7 +75,8 @@ export class Suspicion {
   }
 
   #watch(ms: number): void {
-    this.#phase = { kind: "watching", timer: this.#clock.setTimeout(() => this.#look(), ms) };
+    const timer = this.#clock.setTimeout(() => this.#look(), ms);
+    this.#phase = { kind: "watching", timer, dueAt: this.#clock.now() + ms };
   }
 
   #look(): void {
@@ -82,6 +90,7 @@ export class Suspicion {
       return;
     }
     this.#pings++;
+    this.#pingedAt = this.#clock.now();
     this.#target.ping();
     this.#phase = { kind: "pinged", timer: this.#decideAfter(suspectAfterMs, () => this.#suspect()) };
   }
@@ -92,9 +101,14 @@ export class Suspicion {
   }
 
   #untilNextPing(): number {
-    const last = pingAfterMs[2];
-    const dueMs = pingAfterMs[this.#pings] ?? last * (this.#pings - 1);
-    return this.#quietSince + dueMs - this.#clock.now();
+    return this.#nextPingAt() - this.#clock.now();
+  }
+
+  #nextPingAt(): number {
+    const soonest = this.#quietSince + pingAfterMs;
+    if (this.#pings === 0) return soonest;
+    const harmless = Math.max(soonest, this.#pingedAt + harmlessAfterMs);
+    return this.#pings === 1 ? Math.min(this.#quietSince + pingAgainAfterMs, harmless) : harmless;
   }
 
   #decideAfter(ms: number, decide: () => void): Timer {

@@ -2,6 +2,7 @@ import { seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
 import { pod } from "../../test-helpers/endpoints.ts";
 import { callOn, collect } from "../../test-helpers/events.ts";
+import { LateClock } from "../../test-helpers/late-clock.ts";
 import { type MemberHarness, memberHarness } from "../../test-helpers/pool.ts";
 import { openStream } from "../../test-helpers/streams.ts";
 import { StatusCode, StatusError } from "../errors.ts";
@@ -80,6 +81,16 @@ describe("a member that dials", () => {
       message: "connection 1 to pod-1 (10.0.0.1:8080): not ready after 5000 ms (no HTTP/2 SETTINGS frame)",
     });
     expect(told).toMatchObject({ changed: 1, suspected: 1 });
+  });
+
+  test("does not give up a connection while its own event loop was blocked", () => {
+    const clock = new LateClock();
+    const { member, latest } = memberHarness(pod(1), { clock });
+    member.dial();
+    clock.block(60_000);
+    expect(latest().state).toBe("connecting");
+    latest().becomeReady();
+    expect([member.state, clock.pending]).toEqual(["ready", 0]);
   });
 
   test("waits for its turn when too many dial, and starts the connect timeout then", () => {

@@ -7,6 +7,7 @@ import { publish } from "../events.ts";
 import type { Random } from "../random.ts";
 import { type BackoffOptions, backoffDelay } from "./backoff.ts";
 import type { DialLimiter } from "./dial-limiter.ts";
+import { setPatientTimeout } from "./patient-timeout.ts";
 
 /** A connection that was ready this long, in milliseconds, and ends is no failure of its endpoint. */
 const provenAfterMs = 1_000;
@@ -129,10 +130,11 @@ export class Member {
       this.#endpoint,
       this.#listen(() => connection),
     );
-    const timeout = clock.setTimeout(() => {
+    const giveUp = (): void => {
       const message = `${connection.label}: not ready after ${connectTimeoutMs} ms (no HTTP/2 SETTINGS frame)`;
       connection.destroy(new StatusError(StatusCode.unavailable, message));
-    }, connectTimeoutMs);
+    };
+    const timeout = setPatientTimeout(clock, giveUp, connectTimeoutMs);
     this.#phase = { kind: "connecting", connection, timeout };
   }
 

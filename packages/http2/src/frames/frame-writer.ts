@@ -8,6 +8,8 @@ const copyLimit = 4 * 1024;
 /** Frames that wait to be written take so many bytes before the next DATA has to wait. */
 const fullBytes = 256 * 1024;
 
+const noBytes = Buffer.alloc(0);
+
 /** Where frames go. */
 export interface FrameSink {
   /** Returns whether more can be written now; if not, `FrameWriter.drained` says when. */
@@ -151,6 +153,9 @@ export class FrameWriter {
   close(): void {
     this.#closed = true;
     this.#chunks = [];
+    this.#slab = noBytes;
+    this.#start = 0;
+    this.#end = 0;
   }
 
   /** Room for a frame, whose header it writes. Returns where its payload begins; `#slab` is another one after that. */
