@@ -6,7 +6,9 @@ import { type Events, subscribe } from "@evenkeel/core";
 import type { ScriptedStream } from "@evenkeel/testing";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
+import { startDemoServer } from "../test-helpers/demo-server.ts";
 import { envelope, grpcHead, podMessage, scriptedCalls } from "../test-helpers/scripted-calls.ts";
+import { createGrpcTransport } from "./grpc-transport.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -97,4 +99,25 @@ describe.each([
     expect(streams[0]?.cancelReason).toMatchObject({ rawMessage: "the response was left before its end" });
     expect(await response.message[Symbol.asyncIterator]().next()).toEqual({ done: true, value: undefined });
   });
+});
+
+it("a response stream that was left by return is not kept by the stack of its error", async () => {
+  const server = await startDemoServer("pod-1");
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  const transport = createGrpcTransport({ baseUrl: `http://${server.address}` });
+  onTestFinished(() => transport.close());
+  const readers: WeakRef<object>[] = [];
+  for (let call = 0; call < 5; call++) {
+    await (async () => {
+      const request = (async function* () {
+        yield { to: 1_000 };
+      })();
+      const response = await transport.stream(DemoService.method.count, undefined, undefined, undefined, request);
+      readers.push(new WeakRef(response.message));
+      for await (const _ of response.message) break;
+    })();
+  }
+  const left = (): number => readers.filter((reader) => reader.deref() !== undefined).length;
+  await collectUntil(() => left() === 0);
+  expect(left()).toBe(0);
 });

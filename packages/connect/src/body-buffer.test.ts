@@ -14,6 +14,14 @@ it("a copy keeps nothing large alive, and is no Buffer", () => {
   }
 });
 
+it("a small copy cannot be handed to another thread: it would take the others along", () => {
+  const copies = [copyOf(Buffer.from("one"), 0, 3), copyOf(Buffer.from("two"), 0, 3)];
+  for (const { buffer } of copies) {
+    expect(() => structuredClone(null, { transfer: [buffer as ArrayBuffer] })).toThrow("Cannot transfer");
+  }
+  expect(structuredClone(copies.map((copy) => Buffer.from(copy).toString()))).toEqual(["one", "two"]);
+});
+
 it("a body is whole again, and then empty", () => {
   const body = new BodyBuffer();
   expect(body.take().byteLength).toBe(0);

@@ -1,3 +1,5 @@
+import { markAsUntransferable } from "node:worker_threads";
+
 /** What a peer promises is allocated at once up to here; beyond it has to come first. */
 const trustedBytes = 4 * 1024 * 1024;
 const leastBytes = 1_024;
@@ -5,7 +7,7 @@ const leastBytes = 1_024;
 const slabBytes = 8 * 1024;
 /** Up to here a loop is quicker than the view that `set` needs. */
 const handCopiedBytes = 64;
-let slab = new Uint8Array(slabBytes);
+let slab = newSlab();
 let slabUsed = 0;
 
 /**
@@ -20,7 +22,7 @@ export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Arra
     return copy;
   }
   if (slabUsed + byteLength > slabBytes) {
-    slab = new Uint8Array(slabBytes);
+    slab = newSlab();
     slabUsed = 0;
   }
   const at = slabUsed;
@@ -28,6 +30,13 @@ export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Arra
   if (byteLength > handCopiedBytes) slab.set(bytes.subarray(start, end), at);
   else for (let index = 0; index < byteLength; index++) slab[at + index] = bytes[start + index] as number;
   return slab.subarray(at, slabUsed);
+}
+
+/** Who hands a message of it to another thread is not to take the others along. */
+function newSlab(): Uint8Array<ArrayBuffer> {
+  const { buffer } = new Uint8Array(slabBytes);
+  markAsUntransferable(buffer);
+  return new Uint8Array(buffer);
 }
 
 /** Puts together what comes in pieces, which are copied. */

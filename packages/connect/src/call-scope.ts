@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Clock, Timer } from "@evenkeel/core";
+import { leftError } from "./errors.ts";
 
 /** What ends with its scope. */
 export interface Scoped {
@@ -26,6 +27,8 @@ export class CallScope implements Deadline {
   /** What the signal aborts with: what the caller gave, or the error. */
   #reason: unknown;
   #isOver = false;
+  /** What the call failed with, if nothing from outside ended it. */
+  #failure: ConnectError | undefined;
   /** Whether others than we have the signal: the only ones to tell of an end that is no abort. */
   #isShown = false;
   /** Called once when the scope ends, with the error if it is one. */
@@ -49,6 +52,12 @@ export class CallScope implements Deadline {
   /** Why it has ended from outside; `undefined` while it has not. */
   get error(): ConnectError | undefined {
     return this.#error;
+  }
+
+  /** Why no call can begin in it any more; `undefined` while one can. */
+  get ending(): ConnectError | undefined {
+    if (this.#error !== undefined || !this.#isOver) return this.#error;
+    return this.#failure ?? new ConnectError("This operation was aborted", Code.Canceled);
   }
 
   /** Aborts when the scope ends, for whatever reason. Made when it is first asked for. */
@@ -82,7 +91,7 @@ export class CallScope implements Deadline {
     if (index >= 0) this.#calls.splice(index, 1);
   }
 
-  /** The call is over. Its signal aborts for those who still listen. */
+  /** The call is over, and what interceptors left under way. Its signal aborts for those who still listen. */
   close(): void {
     this.#close(undefined);
   }
@@ -97,6 +106,11 @@ export class CallScope implements Deadline {
   /** Ends the call from outside. */
   abort(error: ConnectError): void {
     this.#end(error, error);
+  }
+
+  /** The response is not read on. */
+  leave(): void {
+    this.abort(leftError());
   }
 
   /** The caller's signal aborted. */
@@ -115,19 +129,26 @@ export class CallScope implements Deadline {
     this.#reason = reason;
     this.#timer?.cancel();
     this.#given?.removeEventListener("abort", this);
-    for (const call of [...this.#calls]) call.ended(error);
+    this.#endCalls(error);
     this.#controller?.abort(reason);
     this.onClose?.(error);
+  }
+
+  #endCalls(error: ConnectError): void {
+    for (const call of [...this.#calls]) call.ended(error);
   }
 
   #close(error: ConnectError | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
     if (this.#error !== undefined) return;
+    this.#failure = error;
     this.#reason = error;
     this.#timer?.cancel();
     this.#given?.removeEventListener("abort", this);
-    if (this.#isShown) this.#controller?.abort(error);
+    const isLeft = this.#calls.length > 0;
+    if (isLeft) this.#endCalls(this.ending as ConnectError);
+    if (this.#isShown || isLeft) this.#controller?.abort(error);
     this.onClose?.(error);
   }
 

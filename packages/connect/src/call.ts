@@ -1,4 +1,4 @@
-import type { ConnectError } from "@connectrpc/connect";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import type {
   Channel,
   Clock,
@@ -147,7 +147,7 @@ export abstract class Call implements PickHandler<Connection>, StreamListener, S
   }
 
   failed(error: Error): void {
-    this.fail(this.scope.error ?? toConnectError(error));
+    this.fail(this.scope.error ?? toConnectError(error, Code.Unavailable));
   }
 
   ended(error: ConnectError): void {
@@ -230,7 +230,7 @@ export abstract class Call implements PickHandler<Connection>, StreamListener, S
     const { shared, own, hasTimeout } = headers;
     if (!hasTimeout) return { method, path, headers: shared, furtherHeaders: own, endStream };
     const { timeoutMs = 0, deadlineMs } = this.#deadline;
-    const left = this.#tries === undefined ? timeoutMs : Math.max(deadlineMs - this.#pickedMs, 1);
+    const left = Math.min(Math.max(deadlineMs - this.#pickedMs, 1), timeoutMs);
     const timeout = [this.protocol.timeoutHeader, this.protocol.timeoutValue(left)] as const;
     return {
       method,

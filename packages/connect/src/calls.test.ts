@@ -1,10 +1,13 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
-import { Code, ConnectError } from "@connectrpc/connect";
+import { gzipSync } from "node:zlib";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { type Events, StatusCode, StatusError, subscribe } from "@evenkeel/core";
 import type { ScriptedStream } from "@evenkeel/testing";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 import { answerGrpc, envelope, grpcHead, grpcOk, podMessage, scriptedCalls } from "../test-helpers/scripted-calls.ts";
+import { createGrpcTransport } from "./grpc-transport.ts";
 
 async function failureOf(promise: Promise<unknown>): Promise<ConnectError> {
   const result = await promise.then(
@@ -28,6 +31,25 @@ function outcomes(): Events["attempt.end"]["outcome"][] {
 async function* each<T>(...values: T[]): AsyncGenerator<T> {
   yield* values;
 }
+
+/** What never settles fails its test at once. */
+async function inTime<T>(promise: Promise<T>, clock: { advance(ms: number): Promise<void> }): Promise<T> {
+  let result: { readonly value: T } | undefined;
+  void promise.then((value) => {
+    result = { value };
+  });
+  await clock.advance(0);
+  if (result === undefined) throw new Error("it never settles");
+  return result.value;
+}
+
+/** A compression that leaves bytes as they are. */
+const copying = {
+  name: "copying",
+  compress: async (bytes: Uint8Array) => new Uint8Array(bytes),
+  decompress: async (bytes: Uint8Array) => new Uint8Array(bytes),
+};
+const copyingHead = [...grpcHead.headers, ["grpc-encoding", "copying"]] as const;
 
 const lost = { fate: "ambiguous", error: new StatusError(StatusCode.unavailable, "it broke") } as const;
 const refused = { ...lost, fate: "unprocessed", errorCode: 7 } as const;
@@ -149,6 +171,57 @@ describe("a unary call", () => {
     expect(second.written).toEqual(streams[0]?.written);
   });
 
+  it("tells its server what it has left when it waited for a connection", async () => {
+    const { client, clock, connector, streams } = scriptedCalls({ connects: false, onStream: answerGrpc });
+    const call = client.charge({}, { timeoutMs: 1_000 });
+    await clock.advance(400.5);
+    connector.connections[0]?.becomeReady();
+    await call;
+    expect(streams.map(headersOf).map((headers) => headers["grpc-timeout"])).toEqual(["600m"]);
+  });
+
+  it("fails, and is no unhandled rejection, when it cannot be begun after its message was compressed", async () => {
+    const odd: Interceptor = (next) => (request) => {
+      Object.assign(request, { header: { "no-headers": "1" } });
+      return next(request);
+    };
+    const { client, clock } = scriptedCalls({ interceptors: [odd], sendCompression: copying });
+    const call = failureOf(client.charge({ payload: new Uint8Array(2_000) }));
+    await clock.advance(0);
+    expect(await inTime(call, clock)).toMatchObject({ code: Code.Internal, rawMessage: "headers is not iterable" });
+  });
+
+  it.each(["grpc", "connect"] as const)("shows no Buffer where its response was compressed, %s", async (protocol) => {
+    const message = gzipSync(Buffer.concat([podMessage, Buffer.from("12020102", "hex")]));
+    const { client } = scriptedCalls({
+      protocol,
+      onStream(stream) {
+        if (protocol === "connect") {
+          const headers = [
+            ["content-type", "application/proto"],
+            ["content-encoding", "gzip"],
+          ] as const;
+          stream.respond({ headers, body: [message] });
+        } else {
+          const headers = [...grpcHead.headers, ["grpc-encoding", "gzip"]] as const;
+          stream.respond({ headers, body: [envelope(message, 1)], trailers: grpcOk });
+        }
+        stream.complete();
+      },
+    });
+    const { payload } = await client.ping({});
+    expect([...payload]).toEqual([1, 2]);
+    expect(payload.constructor).toBe(Uint8Array);
+  });
+
+  it("is unavailable when its transport is destroyed while it waits, whatever the error", async () => {
+    const resolver = () => ({ resolveNow() {}, close() {} });
+    const transport = createGrpcTransport({ baseUrl: "http://orders.test", resolver });
+    const call = failureOf(createClient(DemoService, transport).charge({}));
+    transport.destroy(new Error("we close"));
+    expect(await call).toMatchObject({ code: Code.Unavailable, rawMessage: "we close" });
+  });
+
   it("reports every attempt once, with its fate", async () => {
     const all = outcomes();
     const { client, clock, streams } = scriptedCalls();
@@ -256,6 +329,20 @@ describe("a streaming call", () => {
     expect((await messages.next()).done).toBe(true);
   });
 
+  it("holds its peer back, too, when messages have no bytes", async () => {
+    const { transport, clock, streams } = scriptedCalls();
+    const opening = transport.stream(DemoService.method.count, undefined, undefined, undefined, each({}));
+    await clock.advance(0);
+    const [stream] = streams;
+    stream?.sendHeaders(200, grpcHead.headers);
+    const messages = (await opening).message[Symbol.asyncIterator]();
+    let sent = 0;
+    for (; sent < 10_000 && stream?.paused === false; sent++) stream.sendData(envelope(""));
+    expect(stream?.paused).toBe(true);
+    for (let count = 0; count < sent; count++) expect((await messages.next()).done).toBe(false);
+    expect(stream?.paused).toBe(false);
+  });
+
   it("keeps the order of messages that come while the sender is let go on", async () => {
     const { transport, clock, streams } = scriptedCalls();
     const opening = transport.stream(DemoService.method.count, undefined, undefined, undefined, each({}));
@@ -340,6 +427,23 @@ describe("a streaming call", () => {
     expect(made).toBeLessThan(5);
   });
 
+  it("fails with the error of a source that cannot be read, and leaves nothing behind", async () => {
+    const { client, clock, streams } = scriptedCalls();
+    const { signal } = new AbortController();
+    const locked = {
+      [Symbol.asyncIterator](): AsyncIterator<never> {
+        throw new TypeError("the stream is locked");
+      },
+    };
+    const call = failureOf(client.collect(locked, { signal, timeoutMs: 100 }));
+    await clock.advance(0);
+    expect(await inTime(call, clock)).toMatchObject({ code: Code.Internal, rawMessage: "the stream is locked" });
+    expect(streams.filter(({ result }) => result === undefined)).toEqual([]);
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+    await clock.advance(1_000);
+    expect(clock.pendingRef).toBe(0);
+  });
+
   it("fails with the error of its source, and cancels", async () => {
     const { client, clock, streams } = scriptedCalls();
     const source = (async function* () {
@@ -416,6 +520,102 @@ describe("a streaming call", () => {
       "end",
     ]);
   });
+
+  it("fails when a message is not decompressed in time, or its decompression throws", async () => {
+    const never = { ...copying, decompress: () => new Promise<never>(() => {}) };
+    const throwing = {
+      ...copying,
+      decompress(): never {
+        throw new Error("no promise");
+      },
+    };
+    for (const compression of [never, throwing]) {
+      const { client, clock, streams } = scriptedCalls({ acceptCompression: [compression] });
+      const messages = client.count({}, { timeoutMs: 100 })[Symbol.asyncIterator]();
+      const first = failureOf(messages.next());
+      await clock.advance(0);
+      streams[0]?.sendHeaders(200, copyingHead);
+      await clock.advance(0);
+      streams[0]?.sendData(envelope(podMessage, 1));
+      await clock.advance(100);
+      const rawMessage = compression === never ? "the operation timed out" : "no promise";
+      expect(await inTime(first, clock)).toMatchObject({ rawMessage });
+    }
+  });
+
+  it("reads its messages in the asynchronous context of its caller, whenever it is sent", async () => {
+    const { client, clock, connector, streams } = scriptedCalls({ connects: false });
+    const tenant = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const source = (async function* () {
+      for (let number = 1; number <= 2; number++) {
+        seen.push(tenant.getStore());
+        yield { number };
+      }
+    })();
+    const call = tenant.run("mine", () => client.collect(source));
+    await tenant.run("another", async () => {
+      await clock.advance(10);
+      connector.connections[0]?.becomeReady();
+      await clock.advance(0);
+    });
+    expect(seen).toEqual(["mine", "mine"]);
+    const [stream] = streams;
+    if (stream !== undefined) answerGrpc(stream);
+    await call;
+  });
+
+  it("reads no message for a stream that is over, while it waits for the next", async () => {
+    const { client, clock, streams } = scriptedCalls();
+    const pause = Promise.withResolvers<void>();
+    const payload = new Uint8Array(10_000);
+    const source = (async function* () {
+      for (let number = 1; number <= 40; number++) {
+        if (number === 3) await pause.promise;
+        yield { number, payload };
+      }
+    })();
+    const call = client.collect(source);
+    await clock.advance(0);
+    streams[0]?.break(refused);
+    await clock.advance(0);
+    streams[1]?.break(refused); // the next attempt is in a while
+    pause.resolve();
+    for (let turn = 0; turn < 10; turn++) await clock.advance(0);
+    expect(streams.map(({ written }) => written.length)).toEqual([2, 2]);
+    for (let turn = 0; turn < 10; turn++) await clock.advance(10);
+    expect(streams[2]?.written).toHaveLength(40);
+    expect(streams[2]?.written.slice(0, 2)).toEqual(streams[0]?.written);
+    const [, , third] = streams;
+    if (third !== undefined) answerGrpc(third);
+    expect(await call).toMatchObject({ pod: "pod" });
+  });
+
+  it.each([undefined, copying])(
+    "is sent again as it was, though its messages have changed, %j",
+    async (compression) => {
+      const options = compression === undefined ? {} : { sendCompression: compression };
+      const { client, clock, streams } = scriptedCalls(options);
+      const message = { number: 0, text: "", payload: new Uint8Array(2_000) };
+      const source = (async function* () {
+        for (let number = 1; number <= 3; number++) {
+          message.number = number;
+          message.payload.fill(number);
+          yield message;
+        }
+      })();
+      const call = client.collect(source);
+      await clock.advance(0);
+      streams[0]?.break(refused);
+      await clock.advance(0);
+      expect(streams[0]?.written).toHaveLength(3);
+      expect(new Set(streams[0]?.written.map((bytes) => Buffer.from(bytes).toString("hex"))).size).toBe(3);
+      expect(streams[1]?.written).toEqual(streams[0]?.written);
+      const [, second] = streams;
+      if (second !== undefined) answerGrpc(second);
+      await call;
+    },
+  );
 
   it("is sent again from its first message, until its response begins", async () => {
     const { client, clock, streams } = scriptedCalls();

@@ -2,8 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { StatusError, type StreamEnd } from "@evenkeel/core";
 
 /** Turns whatever ended an RPC into a `ConnectError` with the same text; core's codes are Connect's. */
-export function toConnectError(error: unknown): ConnectError {
-  if (!(error instanceof StatusError)) return ConnectError.from(error, Code.Internal);
+export function toConnectError(error: unknown, defaultCode: Code = Code.Internal): ConnectError {
+  if (!(error instanceof StatusError)) return ConnectError.from(error, defaultCode);
   return new ConnectError(error.message, error.code as number, undefined, undefined, error.cause ?? error);
 }
 
@@ -12,7 +12,7 @@ export type BrokenEnd = Extract<StreamEnd, { kind: "broken" }>;
 
 /** The error of a stream that ended without an answer: what was seen, and what is known of the request. */
 export function brokenError(end: BrokenEnd): ConnectError {
-  if (!(end.error instanceof StatusError)) return ConnectError.from(end.error, Code.Unavailable);
+  if (!(end.error instanceof StatusError)) return toConnectError(end.error, Code.Unavailable);
   const known = {
     unsent: "the request was not sent",
     unprocessed: "the request was not processed",

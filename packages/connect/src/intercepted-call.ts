@@ -17,7 +17,7 @@ import {
 import type { CallContext } from "./call.ts";
 import { CallScope } from "./call-scope.ts";
 import { InterceptedMessages } from "./intercepted-messages.ts";
-import { type MethodPlan, pathOf } from "./method-plan.ts";
+import { type MethodPlan, pathOfGiven } from "./method-plan.ts";
 import { NormalizedMessages } from "./normalized-messages.ts";
 import type { Protocol, Timeout } from "./protocol.ts";
 import { ResponseMessages } from "./response-messages.ts";
@@ -120,14 +120,17 @@ export function interceptStream<I extends DescMessage, O extends DescMessage>(
       protocol,
       ...scopeOf(foreign, scope, context),
       messages: sent.message,
-      path: sent.url === url ? plan.path : pathOf(sent.url),
+      path: sent.url === url ? plan.path : pathOfGiven(sent.url),
       headers: protocol.sentHeaders(sent.header, { isGet: false, isCompressed: false, hasTimeout }, timeout),
     });
     return { ...(await call.run()), stream: true, service: method.parent, method, message: new ResponseMessages(call) };
   };
   scope.onClose = (error) => messages.close(error);
-  const response = settled(scope, () => compose(send, init.interceptors)(request), false);
-  return response.then((answer) => ({ ...answer, message: new InterceptedMessages(answer.message, scope) }));
+  const next = compose(send, init.interceptors);
+  const read = (response: StreamResponse): StreamResponse => {
+    return { ...response, message: new InterceptedMessages(response.message, scope) };
+  };
+  return settled(scope, () => next(request).then(read), false);
 }
 
 type Next<Q, S> = (request: Q) => Promise<S>;

@@ -151,6 +151,51 @@ describe("an interceptor", () => {
     expect(streams).toHaveLength(2);
   });
 
+  it("that sends twice and takes the first answer leaves nothing under way", async () => {
+    const hedge: Interceptor = (next) => (request) => Promise.race([next(request), next(request)]);
+    const { client, clock, streams, transport } = scriptedCalls({ interceptors: [hedge] });
+    const call = client.charge({}, { timeoutMs: 100 });
+    await clock.advance(0);
+    const [first] = streams;
+    if (first !== undefined) answerGrpc(first);
+    expect(await call).toMatchObject({ pod: "pod" });
+    expect(streams[1]?.cancelReason).toMatchObject({ code: Code.Canceled, rawMessage: "This operation was aborted" });
+    expect(transport.channel.snapshot()).toMatchObject({
+      totals: { attempts: 2, succeeded: 1, failed: 1 },
+      endpoints: [{ connection: { inFlight: 0 } }],
+    });
+  });
+
+  it("that gives up leaves nothing under way, and cannot send any more", async () => {
+    let send = (): Promise<unknown> => Promise.resolve();
+    const impatient: Interceptor = (next) => (request) => {
+      send = () => next(request);
+      const late = Promise.reject(new ConnectError("I wait no longer", Code.Aborted));
+      return Promise.race([next(request), late]);
+    };
+    const { client, clock, streams } = scriptedCalls({ interceptors: [impatient] });
+    const error = await failureOf(client.charge({}));
+    expect(error).toMatchObject({ code: Code.Aborted });
+    expect(streams[0]?.cancelReason).toBe(error);
+    const later = failureOf(send());
+    await clock.advance(0);
+    expect(await later).toBe(error);
+    expect(streams).toHaveLength(1);
+  });
+
+  it("may write a URL as URLs are written, and not what is none", async () => {
+    let url = "http://orders.test/demo.v1.DemoService/Charge?tenant=\u00fc b";
+    const change: Interceptor = (next) => (request) => {
+      Object.assign(request, { url });
+      return next(request);
+    };
+    const { client, streams } = scriptedCalls({ interceptors: [change], onStream: answerGrpc });
+    await client.charge({});
+    expect(streams[0]?.head.path).toBe("/demo.v1.DemoService/Charge?tenant=%C3%BC%20b");
+    url = "nonsense";
+    expect((await failureOf(client.charge({}))).rawMessage).toBe("Invalid URL");
+  });
+
   it("gets a response that it may spread and change", async () => {
     const change: Interceptor = (next) => async (request) => {
       const response = await next(request);
@@ -279,6 +324,73 @@ describe("an interceptor of a stream", () => {
     await reading;
     expect(pods).toEqual(["changed"]);
     expect(trailers[0]?.get("x-t")).toBe("1");
+  });
+
+  it("that refuses a response cancels it", async () => {
+    const held: unknown[] = [];
+    const refuse: Interceptor = (next) => async (request) => {
+      held.push(await next(request));
+      throw new ConnectError("not this one", Code.DataLoss);
+    };
+    const { client, clock, streams, transport } = scriptedCalls({ interceptors: [refuse] });
+    const reading = failureOf(client.count({}, { timeoutMs: 100 })[Symbol.asyncIterator]().next());
+    await clock.advance(0);
+    streams[0]?.sendHeaders(200, grpcHead.headers);
+    expect((await reading).code).toBe(Code.DataLoss);
+    expect(streams[0]?.cancelReason).toMatchObject({ code: Code.DataLoss });
+    expect(transport.channel.snapshot().endpoints[0]?.connection?.inFlight).toBe(0);
+    expect(clock.pendingRef).toBe(0);
+  });
+
+  it("that ends a response before its end cancels it", async () => {
+    const first: Interceptor = (next) => async (request) => {
+      const response = await next(request);
+      if (!response.stream) return response;
+      const messages = response.message[Symbol.asyncIterator]();
+      const one = (async function* () {
+        const { done, value } = await messages.next();
+        if (done !== true) yield value;
+      })();
+      return { ...response, message: one };
+    };
+    const { client, clock, streams } = scriptedCalls({ interceptors: [first] });
+    const messages = client.count({})[Symbol.asyncIterator]();
+    const reading = messages.next();
+    await clock.advance(0);
+    streams[0]?.respond({ ...grpcHead, body: [envelope(podMessage), envelope(podMessage)] });
+    expect((await reading).done).toBe(false);
+    expect((await messages.next()).done).toBe(true);
+    expect(streams[0]?.cancelReason).toMatchObject({ code: Code.Canceled });
+  });
+
+  it("that answers nothing, or nothing that can be read, leaves nothing behind", async () => {
+    const answers = [undefined, { message: undefined }, { message: { [Symbol.asyncIterator]: () => ({}) } }];
+    for (const answer of answers) {
+      const odd: Interceptor = () => async () => answer as never;
+      const { client, clock } = scriptedCalls({ interceptors: [odd] });
+      const error = await client
+        .count({}, { timeoutMs: 100 })
+        [Symbol.asyncIterator]()
+        .next()
+        .catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(Error);
+      expect(clock.pendingRef).toBe(0);
+    }
+  });
+
+  it("that does not read the request leaves it to be told of the end", async () => {
+    const told: string[] = [];
+    const noted = (what: string) => async (): Promise<IteratorResult<never>> => {
+      told.push(what);
+      return { done: true, value: undefined };
+    };
+    const iterator = { next: noted("next"), throw: noted("throw"), return: noted("return") };
+    const refuse: Interceptor = () => async () => {
+      throw new ConnectError("not today", Code.Unavailable);
+    };
+    const { client } = scriptedCalls({ interceptors: [refuse] });
+    await failureOf(client.collect({ [Symbol.asyncIterator]: () => iterator }));
+    expect(told).toEqual(["throw", "return"]);
   });
 
   it("does not stand between an abort and the source of the request", async () => {

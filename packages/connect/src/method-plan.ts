@@ -56,7 +56,12 @@ export class MethodPlans {
   }
 }
 
-/** `:path` of a URL. */
-export function pathOf(url: string): string {
+/** `:path` of a URL that an interceptor made. Throws the `TypeError` of `URL` for what is none. */
+export function pathOfGiven(url: string): string {
+  const { pathname, search } = new URL(url);
+  return pathname + search;
+}
+
+function pathOf(url: string): string {
   return url.slice(url.indexOf("/", url.indexOf("://") + 3));
 }

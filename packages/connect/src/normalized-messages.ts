@@ -26,12 +26,13 @@ export class NormalizedMessages<I extends DescMessage> implements AsyncIterable<
     };
   }
 
-  /** Nothing is read any more: tells the source, also where an interceptor stands in between. */
+  /** Nothing is read any more: tells the source, also where an interceptor stands in between, or has not asked it. */
   close(error: Error | undefined): void {
     const ignore = (): void => {};
     try {
-      if (error !== undefined) this.#iterator?.throw?.(error).catch(ignore);
-      this.#iterator?.return?.().catch(ignore);
+      const iterator = this.#iterator ?? this.#source[Symbol.asyncIterator]();
+      if (error !== undefined) iterator.throw?.(error).catch(ignore);
+      iterator.return?.().catch(ignore);
     } catch {}
   }
 }

@@ -16,9 +16,11 @@ async function take<T>(iterable: AsyncIterable<T>, count: number): Promise<T[]> 
   return taken;
 }
 
+const asItIs = (number: number): number => number;
+
 describe("Replay", () => {
   it("gives every attempt the whole sequence", async () => {
-    const replay = new Replay(numbers(4));
+    const replay = new Replay(numbers(4), asItIs);
     expect(await take(replay.replay(), 2)).toEqual([1, 2]);
     expect(await take(replay.replay(), 9)).toEqual([1, 2, 3, 4]);
     expect(await take(replay.replay(), 9)).toEqual([1, 2, 3, 4]);
@@ -30,6 +32,7 @@ describe("Replay", () => {
       (async function* () {
         yield await promise;
       })(),
+      asItIs,
     );
     const first = take(replay.replay(), 1);
     const second = take(replay.replay(), 1);
@@ -39,7 +42,7 @@ describe("Replay", () => {
   });
 
   it("keeps nothing after commit, and loses nothing", async () => {
-    const replay = new Replay(numbers(5));
+    const replay = new Replay(numbers(5), asItIs);
     await take(replay.replay(), 3);
     const last = replay.replay()[Symbol.asyncIterator]();
     expect(await last.next()).toEqual({ done: false, value: 1 });
@@ -56,13 +59,14 @@ describe("Replay", () => {
         yield 1;
         throw new Error("source failed");
       })(),
+      asItIs,
     );
     await expect(take(replay.replay(), 2)).rejects.toThrow("source failed");
     await expect(take(replay.replay(), 2)).rejects.toThrow("source failed");
   });
 
   it("does not end its source when an attempt gives up", async () => {
-    const replay = new Replay(numbers(2));
+    const replay = new Replay(numbers(2), asItIs);
     const first = replay.replay()[Symbol.asyncIterator]();
     await first.return?.();
     expect(await first.next()).toEqual({ done: true, value: undefined });

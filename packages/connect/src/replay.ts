@@ -1,6 +1,12 @@
-/** The messages of a request, so that a further attempt can send them again from the first. */
-export class Replay<T> {
-  readonly #source: AsyncIterator<T>;
+/**
+ * The messages of a request, so that a further attempt can send them again from the first. They are encoded as soon as
+ * they are read: whoever made one may change it then, and send it again.
+ */
+export class Replay<S, T> {
+  readonly #messages: AsyncIterable<S>;
+  readonly #encode: (message: S) => T | Promise<T>;
+  /** Made when it is first needed. */
+  #iterator: AsyncIterator<S> | undefined;
   /** What was read from the source; after `commit` only what the last attempt has not sent yet. */
   #kept: T[] = [];
   #committed = false;
@@ -8,8 +14,9 @@ export class Replay<T> {
   #end: { readonly error?: unknown } | undefined;
   #attempt = 0;
 
-  constructor(source: AsyncIterable<T>) {
-    this.#source = source[Symbol.asyncIterator]();
+  constructor(messages: AsyncIterable<S>, encode: (message: S) => T | Promise<T>) {
+    this.#messages = messages;
+    this.#encode = encode;
   }
 
   /** Whether a further attempt can still send all of it. */
@@ -25,13 +32,18 @@ export class Replay<T> {
   /** Nothing is read any more: tells the source, with `error` if there is one. */
   close(error: Error | undefined): void {
     this.#attempt++;
-    const source = this.#source;
     // what becomes of it is the source's own matter
     const ignore = (): void => {};
     try {
+      const source = this.#source;
       if (error !== undefined) source.throw?.(error).catch(ignore);
       source.return?.().catch(ignore);
     } catch {}
+  }
+
+  get #source(): AsyncIterator<S> {
+    this.#iterator ??= this.#messages[Symbol.asyncIterator]();
+    return this.#iterator;
   }
 
   /** Nothing has to be kept, and nothing is: the source is read as it stands. */
@@ -53,7 +65,7 @@ export class Replay<T> {
       if (!isDirect) return nextKept();
       this.#kept = [];
       position = 0;
-      return this.#source.next();
+      return this.#next();
     };
     const nextKept = async (): Promise<IteratorResult<T>> => {
       for (;;) {
@@ -84,9 +96,16 @@ export class Replay<T> {
     return { [Symbol.asyncIterator]: () => iterator };
   }
 
+  async #next(): Promise<IteratorResult<T>> {
+    const result = await this.#source.next();
+    if (result.done === true) return { done: true, value: undefined };
+    const encoded = this.#encode(result.value);
+    return { done: false, value: encoded instanceof Promise ? await encoded : encoded };
+  }
+
   async #read(): Promise<void> {
     try {
-      const result = await this.#source.next();
+      const result = await this.#next();
       if (result.done === true) this.#end = {};
       else this.#kept.push(result.value);
     } catch (error) {

@@ -1,4 +1,6 @@
+import { AsyncResource } from "node:async_hooks";
 import { create, type DescMethodStreaming, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Compression } from "@connectrpc/connect/protocol";
 import type { Stream } from "@evenkeel/core";
 import { compressedFlag, encodeEnvelope } from "./envelope.ts";
 import type { MethodPlan } from "./method-plan.ts";
@@ -18,7 +20,9 @@ export class RequestPump {
   readonly #plan: MethodPlan<DescMethodStreaming>;
   readonly #options: ProtocolOptions;
   readonly #listener: RequestListener;
-  readonly #replay: Replay<unknown>;
+  readonly #replay: Replay<unknown, Uint8Array>;
+  /** The asynchronous context of the call: a stream is opened while its connection, or another call, is at work. */
+  readonly #context = new AsyncResource("RequestPump");
   #stream: Stream | undefined;
   #sentBytes = 0;
   #isSent = false;
@@ -33,7 +37,7 @@ export class RequestPump {
     this.#plan = plan;
     this.#options = options;
     this.#listener = listener;
-    this.#replay = new Replay(messages);
+    this.#replay = new Replay(messages, (message) => this.#encode(message));
   }
 
   /** Whether the last message was sent. */
@@ -55,7 +59,7 @@ export class RequestPump {
     this.#stream = stream;
     this.#sentBytes = 0;
     this.#isSent = false;
-    void this.#run(stream);
+    void this.#context.runInAsyncScope(this.#run, this, stream);
   }
 
   drained(): void {
@@ -63,11 +67,16 @@ export class RequestPump {
     this.#wake = undefined;
   }
 
+  /** The stream is over: what is left of the messages is for the next one. */
+  leave(): void {
+    this.#stream = undefined;
+    this.drained();
+  }
+
   /** Nothing is sent any more: the source is told, with `error` if it was not by its own end. */
   stop(error: Error | undefined): void {
     if (this.#stream === undefined && this.#isSent) return;
-    this.#stream = undefined;
-    this.drained();
+    this.leave();
     this.#replay.close(error);
   }
 
@@ -78,15 +87,7 @@ export class RequestPump {
         const result = await messages.next();
         if (this.#stream !== stream) return;
         if (result.done === true) break;
-        let data = this.#serialize(result.value);
-        let flags = 0;
-        const { sendCompression, compressMinBytes } = this.#options;
-        if (sendCompression !== null && data.byteLength >= compressMinBytes) {
-          data = await sendCompression.compress(data);
-          flags = compressedFlag;
-        }
-        if (this.#stream !== stream) return;
-        if (!this.#write(stream, encodeEnvelope(flags, data))) {
+        if (!this.#write(stream, result.value)) {
           await new Promise<void>((resolve) => {
             this.#wake = resolve;
           });
@@ -100,10 +101,17 @@ export class RequestPump {
     }
   }
 
-  #serialize(message: unknown): Uint8Array {
+  #encode(message: unknown): Uint8Array | Promise<Uint8Array> {
     const { method, serialization } = this.#plan;
     // what callers and interceptors hand over is what the method takes
-    return serialization.serialize(create(method.input, message as MessageInitShape<typeof method.input>));
+    const data = serialization.serialize(create(method.input, message as MessageInitShape<typeof method.input>));
+    const { sendCompression, compressMinBytes } = this.#options;
+    if (sendCompression === null || data.byteLength < compressMinBytes) return encodeEnvelope(0, data);
+    return this.#compress(data, sendCompression);
+  }
+
+  async #compress(data: Uint8Array, compression: Compression): Promise<Uint8Array> {
+    return encodeEnvelope(compressedFlag, await compression.compress(data));
   }
 
   #write(stream: Stream, bytes: Uint8Array): boolean {

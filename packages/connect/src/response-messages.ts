@@ -1,8 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
+import { leaveWhenCollected } from "./abandonment.ts";
 import type { StreamCall } from "./stream-call.ts";
-
-/** Ends the calls of those who went away without a word: `createClient` hides a `break` from transports. */
-const abandoned = new FinalizationRegistry<StreamCall>((call) => call.leave());
 
 /** The messages of a response, for one reader: an iterable that is its own iterator. Nothing may hold it but readers. */
 export class ResponseMessages implements AsyncIterableIterator<Message, undefined> {
@@ -11,7 +9,7 @@ export class ResponseMessages implements AsyncIterableIterator<Message, undefine
 
   constructor(call: StreamCall) {
     this.#call = call;
-    abandoned.register(this, call);
+    leaveWhenCollected(this, call);
   }
 
   [Symbol.asyncIterator](): this {

@@ -70,12 +70,18 @@ function binary(
     },
     read(bytes) {
       try {
-        return fromBinary(output, bytes, options);
+        return fromBinary(output, plain(bytes), options);
       } catch (error) {
         throw new ConnectError(`parse binary: ${messageOf(error)}`, Code.Internal);
       }
     },
   };
+}
+
+/** Messages show views of their bytes, which decompression gives as a `Buffer`. */
+function plain(bytes: Uint8Array): Uint8Array {
+  if (bytes.constructor === Uint8Array) return bytes;
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 const encoder = new TextEncoder();

@@ -1,6 +1,6 @@
 import type { DescMethodStreaming, Message } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { HeaderList, Stream } from "@evenkeel/core";
+import type { HeaderList, Stream, StreamEnd } from "@evenkeel/core";
 import { Call, type CallInit } from "./call.ts";
 import { compressedFlag, type Envelope, EnvelopeReader, type EnvelopeTaker } from "./envelope.ts";
 import { cannotDecompress, leftError, toConnectError } from "./errors.ts";
@@ -12,6 +12,9 @@ import { type RequestListener, RequestPump } from "./request-pump.ts";
 
 /** Bytes of a response that wait for their reader before the sender is held back. */
 const readAheadBytes = 64 * 1024;
+
+/** What a message that waits costs besides its bytes: there are messages without any. */
+const messageCost = 16;
 
 /** Places of messages that were handed out, before their list is made anew. */
 const mostTaken = 1_024;
@@ -49,6 +52,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   /** Messages that nobody has asked for yet, from `#first` on. */
   #queue: Envelope[] = [];
   #first = 0;
+  /** Bytes of the queue, with the cost of its messages. */
   #unread = 0;
   #isPaused = false;
   /** Readers that wait, the first one first. */
@@ -82,7 +86,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   /** Resolves with the head of the response. Rejects with a `ConnectError`. */
   run(): Promise<StreamHead> {
     const { promise } = this.#head as PromiseWithResolvers<StreamHead>;
-    const outer = this.scope.error;
+    const outer = this.scope.ending;
     if (outer !== undefined) this.fail(outer);
     else this.start({ method: "POST", path: this.#init.path, headers: this.#init.headers });
     return promise;
@@ -117,6 +121,11 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
     this.#read();
   }
 
+  override closed(end: StreamEnd): void {
+    this.#pump.leave();
+    super.closed(end);
+  }
+
   override ended(error: ConnectError): void {
     // what the caller gave up is not read to its end
     this.#cut(error);
@@ -129,7 +138,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
     else {
       response.message();
       this.#queue.push({ flags, data });
-      this.#unread += data.byteLength;
+      this.#unread += data.byteLength + messageCost;
       if (this.#waiting.length > 0) this.#deliver();
     }
     return !this.isSettled;
@@ -208,8 +217,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
     }
     if (response.compression === undefined) throw cannotDecompress();
     this.#isEnding = true;
-    response.compression
-      .decompress(data, this.context.options.readMaxBytes)
+    this.#decompressed(data)
       .then((inflated) => {
         if (this.isSettled) return;
         response.endEnvelope(inflated);
@@ -247,25 +255,26 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   }
 
   #inflate(envelope: Envelope): void {
-    const compression = this.#response?.compression;
     this.#take(envelope);
     this.#isInflating = true;
     this.#refill();
-    const inflated =
-      compression === undefined
-        ? Promise.reject(cannotDecompress())
-        : compression.decompress(envelope.data, this.context.options.readMaxBytes);
-    inflated.then(
+    this.#decompressed(envelope.data).then(
       (data) => {
+        if (this.#isCut) return;
         this.#isInflating = false;
-        if (!this.#isCut) this.#hand(data);
+        this.#hand(data);
         this.#deliver();
       },
       (error: unknown) => {
-        this.#isInflating = false;
-        this.#unreadable(error);
+        if (!this.#isCut) this.#unreadable(error);
       },
     );
+  }
+
+  async #decompressed(data: Uint8Array): Promise<Uint8Array> {
+    const compression = this.#response?.compression;
+    if (compression === undefined) throw cannotDecompress();
+    return compression.decompress(data, this.context.options.readMaxBytes);
   }
 
   #hand(data: Uint8Array): void {
@@ -289,6 +298,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   /** Ends the response for its readers, now. */
   #cut(error: ConnectError): void {
     this.#isCut = true;
+    this.#isInflating = false;
     this.#queue = [];
     this.#first = 0;
     this.#unread = 0;
@@ -297,7 +307,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   }
 
   #take(envelope: Envelope): void {
-    this.#unread -= envelope.data.byteLength;
+    this.#unread -= envelope.data.byteLength + messageCost;
     this.#first++;
     // what was handed out is not to pile up behind a reader that is never quite done
     const isEmpty = this.#first === this.#queue.length;

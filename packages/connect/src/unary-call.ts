@@ -7,7 +7,7 @@ import { Call, type CallInit } from "./call.ts";
 import { compressedFlag, EnvelopeReader, type EnvelopeTaker, encodeEnvelope } from "./envelope.ts";
 import { cannotDecompress, toConnectError } from "./errors.ts";
 import { checkReadLimit } from "./limits.ts";
-import { type MethodPlan, pathOf } from "./method-plan.ts";
+import { type MethodPlan, pathOfGiven } from "./method-plan.ts";
 import type { RequestKind, Response, Timeout } from "./protocol.ts";
 
 export interface UnaryCallInit extends CallInit {
@@ -59,7 +59,7 @@ export class UnaryCall extends Call implements EnvelopeTaker {
   /** Rejects with a `ConnectError`. */
   run(): Promise<UnaryResponse> {
     const { options } = this.context;
-    const outer = this.scope.error;
+    const outer = this.scope.ending;
     if (outer !== undefined) this.fail(outer);
     else {
       try {
@@ -129,12 +129,12 @@ export class UnaryCall extends Call implements EnvelopeTaker {
   }
 
   #compress(bytes: Uint8Array, compression: Compression): void {
-    compression.compress(bytes).then(
-      (compressed) => {
+    compression
+      .compress(bytes)
+      .then((compressed) => {
         if (!this.isSettled) this.#begin(compressed, true);
-      },
-      (error: unknown) => this.fail(toConnectError(error)),
-    );
+      })
+      .catch((error: unknown) => this.fail(toConnectError(error)));
   }
 
   #begin(bytes: Uint8Array, isCompressed: boolean): void {
@@ -146,7 +146,7 @@ export class UnaryCall extends Call implements EnvelopeTaker {
     const headers = isSeen
       ? protocol.sentHeaders(source.headers, kind, source.timeout)
       : protocol.headers(source.headers, kind);
-    const path = isSeen && source.url !== plan.url ? pathOf(source.url) : plan.path;
+    const path = isSeen && source.url !== plan.url ? pathOfGiven(source.url) : plan.path;
     if (isGet) {
       const contentType = isSeen ? (source.headers.get("content-type") ?? "") : undefined;
       this.start({ method: "GET", path: path + protocol.query?.(bytes, isCompressed, contentType), headers });
