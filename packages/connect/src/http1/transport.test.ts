@@ -182,20 +182,25 @@ describe.each(creators)("%s over HTTP/1.1", (name, createTransport) => {
     );
     await connected(transport);
     let failed = 0;
-    const seen = new Map<string, number>();
+    let killed = false;
+    const seen: string[] = [];
+    const seenAfter: string[] = [];
     const callers = Array.from({ length: 12 }, async () => {
-      for (let turn = 0; turn < 40; turn++) {
+      for (let left = 20; left > 0; left -= killed ? 1 : 0) {
         const answer = await client.ping({ work: { delayMs: 2 } }).catch(() => undefined);
         if (answer === undefined) failed++;
-        else seen.set(answer.pod, (seen.get(answer.pod) ?? 0) + 1);
+        else (killed ? seenAfter : seen).push(answer.pod);
       }
     });
-    await expect.poll(() => pods.every(({ requests }) => requests.length > 20), { interval: 2 }).toBe(true);
+    const busy = (): boolean => pods.every(({ requests }) => requests.length > 20);
+    await expect.poll(busy, { interval: 2, timeout: 4_000 }).toBe(true);
+    killed = true;
     pods[1]?.kill();
     await Promise.all(callers);
     expect(failed).toBe(0);
-    expect([...seen.keys()].sort()).toEqual(["pod-1", "pod-2", "pod-3"]);
-    expect(seen.get("pod-2")).toBeLessThan(160);
+    expect([...new Set(seen)].sort()).toEqual(["pod-1", "pod-2", "pod-3"]);
+    // what had been answered when it was killed, at most
+    expect(seenAfter.filter((pod) => pod === "pod-2").length).toBeLessThanOrEqual(12);
     const states = transport.channel.snapshot().endpoints.map(({ state }) => state);
     expect(states.filter((state) => state === "ready")).toHaveLength(2);
     // nothing is under way: what goes to the lost pod now was not sent
