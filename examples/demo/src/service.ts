@@ -36,6 +36,7 @@ export function demoRoutes(pod: string): (router: ConnectRouter) => void {
 /** Takes the time that is asked for, unless the RPC ends before; the payload for the response. */
 async function perform(work: Work | undefined, { signal }: HandlerContext): Promise<Uint8Array<ArrayBuffer>> {
   if (work === undefined) return new Uint8Array();
-  if (work.delayMs > 0) await sleep(work.delayMs, undefined, { signal });
+  // with the reason of the abort, which is the deadline where that has passed
+  if (work.delayMs > 0) await sleep(work.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   return new Uint8Array(work.payloadBytes);
 }

@@ -26,7 +26,7 @@ interface CommonOptions {
   readonly connectTimeoutMs?: number;
   /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
   readonly waitForReady?: boolean;
-  /** Between two pings. HTTP/2 only, as the next two. Default `Infinity`: none. */
+  /** Without a byte of the peer, until it is pinged. HTTP/2 only, as the next two. Default `Infinity`: never. */
   readonly pingIntervalMs?: number;
   /** Whether connections without a stream are pinged. Default false. */
   readonly pingIdleConnection?: boolean;

@@ -37,7 +37,7 @@ export function demoRoutes(router: ConnectRouter, pod: string, requests: Headers
   router.service(DemoService, {
     async ping({ work, payload }, { requestHeader, signal }) {
       requests.push(requestHeader);
-      await sleep(work?.delayMs ?? 0, undefined, { signal });
+      await pause(work?.delayMs ?? 0, signal);
       return { pod, payload: payload.length > 0 ? payload : new Uint8Array(work?.payloadBytes ?? 0) };
     },
     async charge({ payload }, context) {
@@ -53,7 +53,7 @@ export function demoRoutes(router: ConnectRouter, pod: string, requests: Headers
     },
     async *count({ to, work }, { signal }) {
       for (let number = 1; number <= to; number++) {
-        await sleep(work?.delayMs ?? 0, undefined, { signal });
+        await pause(work?.delayMs ?? 0, signal);
         yield { pod, number };
       }
     },
@@ -70,4 +70,9 @@ export function demoRoutes(router: ConnectRouter, pod: string, requests: Headers
       for await (const { text } of messages) yield { pod, text };
     },
   });
+}
+
+/** A handler whose deadline has passed answers with that, and not with the error of what it waited for. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => signal.throwIfAborted());
 }

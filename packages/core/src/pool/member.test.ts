@@ -78,7 +78,7 @@ describe("a member that dials", () => {
     expect(member.lastError).toBeInstanceOf(StatusError);
     expect(member.lastError).toMatchObject({
       code: StatusCode.unavailable,
-      message: "connection 1 to pod-1 (10.0.0.1:8080): not ready after 5000 ms (no HTTP/2 SETTINGS frame)",
+      message: "connection 1 to pod-1 (10.0.0.1:8080): not ready after 5000 ms (neither refused nor answered)",
     });
     expect(told).toMatchObject({ changed: 1, suspected: 1 });
   });

@@ -131,7 +131,7 @@ export class Member {
       this.#listen(() => connection),
     );
     const giveUp = (): void => {
-      const message = `${connection.label}: not ready after ${connectTimeoutMs} ms (no HTTP/2 SETTINGS frame)`;
+      const message = `${connection.label}: not ready after ${connectTimeoutMs} ms (neither refused nor answered)`;
       connection.destroy(new StatusError(StatusCode.unavailable, message));
     };
     const timeout = setPatientTimeout(clock, giveUp, connectTimeoutMs);
