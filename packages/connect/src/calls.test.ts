@@ -1,26 +1,21 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { getEventListeners } from "node:events";
 import { gzipSync } from "node:zlib";
-import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { Code, createClient, type Interceptor } from "@connectrpc/connect";
 import { type Events, StatusCode, StatusError, subscribe } from "@evenkeel/core";
-import type { ScriptedStream } from "@evenkeel/testing";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
-import { answerGrpc, envelope, grpcHead, grpcOk, podMessage, scriptedCalls } from "../test-helpers/scripted-calls.ts";
+import { failureOf } from "../test-helpers/failure.ts";
+import {
+  answerGrpc,
+  envelope,
+  grpcHead,
+  grpcOk,
+  headersOf,
+  podMessage,
+  scriptedCalls,
+} from "../test-helpers/scripted-calls.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
-
-async function failureOf(promise: Promise<unknown>): Promise<ConnectError> {
-  const result = await promise.then(
-    () => new Error("it succeeded"),
-    (error: unknown) => error,
-  );
-  expect(result).toBeInstanceOf(ConnectError);
-  return result as ConnectError;
-}
-
-function headersOf({ head }: ScriptedStream): Record<string, string> {
-  return Object.fromEntries([...head.headers, ...(head.furtherHeaders ?? [])]);
-}
 
 function outcomes(): Events["attempt.end"]["outcome"][] {
   const all: Events["attempt.end"]["outcome"][] = [];

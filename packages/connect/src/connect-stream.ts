@@ -3,11 +3,12 @@ import type { Compression } from "@connectrpc/connect/protocol";
 import { type HeaderList, messageOf } from "@evenkeel/core";
 import { isObject, readError } from "./connect-error.ts";
 import { parseContentType, protocolVersion, timeoutHeader } from "./connect-head.ts";
+import { EnvelopedProtocol } from "./enveloped-protocol.ts";
 import { headerValue, noHeaders, toHeaders } from "./headers.ts";
 import { codeOfHttpStatus } from "./http-status.ts";
 import type { ProtocolOptions } from "./options.ts";
-import type { Protocol, RequestKind, Response, Timeout } from "./protocol.ts";
-import { ProtocolHeaders, type RequestHeaders } from "./request-headers.ts";
+import type { Response } from "./protocol.ts";
+import { ProtocolHeaders } from "./request-headers.ts";
 import { acceptHeader, responseEncoding } from "./response-encoding.ts";
 import { connectTimeout } from "./timeouts.ts";
 
@@ -15,41 +16,29 @@ import { connectTimeout } from "./timeouts.ts";
 const endStreamFlag = 0b10;
 
 /** Streaming RPCs of the Connect protocol. */
-export class ConnectStream implements Protocol {
-  readonly isEnveloped = true;
+export class ConnectStream extends EnvelopedProtocol {
   readonly timeoutHeader: string = timeoutHeader;
-  readonly #headers: ProtocolHeaders;
   readonly #accepted: readonly Compression[];
   readonly #isBinary: boolean;
 
   constructor(options: ProtocolOptions) {
     const { sendCompression, acceptCompression, useBinaryFormat } = options;
-    this.#headers = new ProtocolHeaders({
-      headers: [
-        ["content-type", `application/connect+${useBinaryFormat ? "proto" : "json"}`],
-        protocolVersion,
-        ...(sendCompression === null ? [] : [["connect-content-encoding", sendCompression.name] as const]),
-        ...acceptHeader("connect-accept-encoding", acceptCompression),
-      ],
-    });
+    super(
+      new ProtocolHeaders({
+        headers: [
+          ["content-type", `application/connect+${useBinaryFormat ? "proto" : "json"}`],
+          protocolVersion,
+          ...(sendCompression === null ? [] : [["connect-content-encoding", sendCompression.name] as const]),
+          ...acceptHeader("connect-accept-encoding", acceptCompression),
+        ],
+      }),
+    );
     this.#accepted = acceptCompression;
     this.#isBinary = useBinaryFormat;
   }
 
   timeoutValue(ms: number): string {
     return connectTimeout(ms);
-  }
-
-  headers(given: HeaderList, { hasTimeout }: RequestKind): RequestHeaders {
-    return this.#headers.of(given, hasTimeout ? timeoutHeader : undefined);
-  }
-
-  visibleHeaders(init: HeadersInit | undefined, timeout: Timeout): Headers {
-    return this.#headers.visible(init, timeout);
-  }
-
-  sentHeaders(headers: Headers, _request: RequestKind, timeout: Timeout): RequestHeaders {
-    return this.#headers.from(headers, timeout);
   }
 
   respond(status: number, headers: HeaderList): Response {

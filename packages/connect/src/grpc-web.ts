@@ -1,12 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import type { HeaderList } from "@evenkeel/core";
+import { EnvelopedProtocol } from "./enveloped-protocol.ts";
 import { checkTrailers, decodeMessage, statusError, statusHeader } from "./grpc-status.ts";
 import { hasHeader, headerValue, noHeaders, toHeaders } from "./headers.ts";
 import { codeOfHttpStatus } from "./http-status.ts";
 import type { ProtocolOptions } from "./options.ts";
-import type { Protocol, RequestKind, Response, Timeout } from "./protocol.ts";
-import { ProtocolHeaders, type RequestHeaders } from "./request-headers.ts";
+import type { Response } from "./protocol.ts";
+import { ProtocolHeaders } from "./request-headers.ts";
 import { acceptHeader, responseEncoding } from "./response-encoding.ts";
 import { grpcTimeout } from "./timeouts.ts";
 
@@ -14,42 +15,30 @@ import { grpcTimeout } from "./timeouts.ts";
 const trailerFlag = 0x80;
 
 /** gRPC-Web, whose trailers are in the body. */
-export class GrpcWeb implements Protocol {
-  readonly isEnveloped = true;
+export class GrpcWeb extends EnvelopedProtocol {
   readonly timeoutHeader = "grpc-timeout";
-  readonly #headers: ProtocolHeaders;
   readonly #accepted: readonly Compression[];
   readonly #isStream: boolean;
 
   constructor(options: ProtocolOptions, isStream: boolean) {
     const { sendCompression, acceptCompression, useBinaryFormat } = options;
-    this.#headers = new ProtocolHeaders({
-      headers: [
-        ["content-type", `application/grpc-web+${useBinaryFormat ? "proto" : "json"}`],
-        ["x-grpc-web", "1"],
-        ...(sendCompression === null ? [] : [["grpc-encoding", sendCompression.name] as const]),
-        ...acceptHeader("grpc-accept-encoding", acceptCompression),
-      ],
-      agentHeaders: ["user-agent", "x-user-agent"],
-    });
+    super(
+      new ProtocolHeaders({
+        headers: [
+          ["content-type", `application/grpc-web+${useBinaryFormat ? "proto" : "json"}`],
+          ["x-grpc-web", "1"],
+          ...(sendCompression === null ? [] : [["grpc-encoding", sendCompression.name] as const]),
+          ...acceptHeader("grpc-accept-encoding", acceptCompression),
+        ],
+        agentHeaders: ["user-agent", "x-user-agent"],
+      }),
+    );
     this.#accepted = acceptCompression;
     this.#isStream = isStream;
   }
 
   timeoutValue(ms: number): string {
     return grpcTimeout(ms);
-  }
-
-  headers(given: HeaderList, { hasTimeout }: RequestKind): RequestHeaders {
-    return this.#headers.of(given, hasTimeout ? this.timeoutHeader : undefined);
-  }
-
-  visibleHeaders(init: HeadersInit | undefined, timeout: Timeout): Headers {
-    return this.#headers.visible(init, timeout);
-  }
-
-  sentHeaders(headers: Headers, _request: RequestKind, timeout: Timeout): RequestHeaders {
-    return this.#headers.from(headers, timeout);
   }
 
   respond(status: number, headers: HeaderList): Response {

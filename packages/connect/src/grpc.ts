@@ -1,53 +1,42 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import type { HeaderList } from "@evenkeel/core";
+import { EnvelopedProtocol } from "./enveloped-protocol.ts";
 import { checkTrailers, statusError, statusHeader } from "./grpc-status.ts";
 import { hasHeader, headerValue, noHeaders, toHeaders } from "./headers.ts";
 import { codeOfHttpStatus } from "./http-status.ts";
 import type { ProtocolOptions } from "./options.ts";
-import type { Protocol, RequestKind, Response, Timeout } from "./protocol.ts";
-import { ProtocolHeaders, type RequestHeaders } from "./request-headers.ts";
+import type { Response } from "./protocol.ts";
+import { ProtocolHeaders } from "./request-headers.ts";
 import { acceptHeader, responseEncoding } from "./response-encoding.ts";
 import { grpcTimeout } from "./timeouts.ts";
 
 const contentType = /^application\/grpc(?:\+(?:(json)(?:; ?charset=utf-?8)?|proto))?$/i;
 
 /** gRPC over HTTP/2. */
-export class Grpc implements Protocol {
-  readonly isEnveloped = true;
+export class Grpc extends EnvelopedProtocol {
   readonly timeoutHeader = "grpc-timeout";
-  readonly #headers: ProtocolHeaders;
   readonly #accepted: readonly Compression[];
   readonly #isStream: boolean;
 
   constructor(options: ProtocolOptions, isStream: boolean) {
     const { sendCompression, acceptCompression, useBinaryFormat } = options;
-    this.#headers = new ProtocolHeaders({
-      headers: [
-        ["te", "trailers"],
-        ["content-type", `application/grpc+${useBinaryFormat ? "proto" : "json"}`],
-        ...(sendCompression === null ? [] : [["grpc-encoding", sendCompression.name] as const]),
-        ...acceptHeader("grpc-accept-encoding", acceptCompression),
-      ],
-    });
+    super(
+      new ProtocolHeaders({
+        headers: [
+          ["te", "trailers"],
+          ["content-type", `application/grpc+${useBinaryFormat ? "proto" : "json"}`],
+          ...(sendCompression === null ? [] : [["grpc-encoding", sendCompression.name] as const]),
+          ...acceptHeader("grpc-accept-encoding", acceptCompression),
+        ],
+      }),
+    );
     this.#accepted = acceptCompression;
     this.#isStream = isStream;
   }
 
   timeoutValue(ms: number): string {
     return grpcTimeout(ms);
-  }
-
-  headers(given: HeaderList, { hasTimeout }: RequestKind): RequestHeaders {
-    return this.#headers.of(given, hasTimeout ? this.timeoutHeader : undefined);
-  }
-
-  visibleHeaders(init: HeadersInit | undefined, timeout: Timeout): Headers {
-    return this.#headers.visible(init, timeout);
-  }
-
-  sentHeaders(headers: Headers, _request: RequestKind, timeout: Timeout): RequestHeaders {
-    return this.#headers.from(headers, timeout);
   }
 
   respond(status: number, headers: HeaderList): Response {

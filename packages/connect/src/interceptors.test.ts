@@ -11,20 +11,16 @@ import {
 import type { ScriptedStream } from "@evenkeel/testing";
 import { describe, expect, it } from "vitest";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
-import { answerGrpc, envelope, grpcHead, grpcOk, podMessage, scriptedCalls } from "../test-helpers/scripted-calls.ts";
-
-async function failureOf(promise: Promise<unknown>): Promise<ConnectError> {
-  const result = await promise.then(
-    () => new Error("it succeeded"),
-    (error: unknown) => error,
-  );
-  expect(result).toBeInstanceOf(ConnectError);
-  return result as ConnectError;
-}
-
-function headersOf({ head }: ScriptedStream): Record<string, string> {
-  return Object.fromEntries([...head.headers, ...(head.furtherHeaders ?? [])]);
-}
+import { failureOf } from "../test-helpers/failure.ts";
+import {
+  answerGrpc,
+  envelope,
+  grpcHead,
+  grpcOk,
+  headersOf,
+  podMessage,
+  scriptedCalls,
+} from "../test-helpers/scripted-calls.ts";
 
 const unaryRequest = [
   "contextValues",

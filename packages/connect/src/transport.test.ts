@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer as createHttp1Server } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { type Client, Code, type ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import {
   type Events,
   type Policy,
@@ -16,6 +16,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { listen, type RawPeerScript, startRawPeer } from "../../http2/test-helpers/raw-peer.ts";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 import { type DemoServer, startDemoServer } from "../test-helpers/demo-server.ts";
+import { failureOf } from "../test-helpers/failure.ts";
 import { compressionBrotli, compressionGzip } from "./compression.ts";
 import { createConnectTransport } from "./connect-transport.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
@@ -60,15 +61,6 @@ function clientOf(
 async function connected(transport: BalancedTransport): Promise<void> {
   transport.channel.connect();
   await expect.poll(() => transport.channel.snapshot().endpoints.every(({ state }) => state === "ready")).toBe(true);
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<ConnectError> {
-  const result = await promise.then(
-    () => new Error("it succeeded"),
-    (error: unknown) => error,
-  );
-  expect(result).toBeInstanceOf(ConnectError);
-  return result as ConnectError;
 }
 
 async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {

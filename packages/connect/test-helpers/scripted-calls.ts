@@ -74,3 +74,8 @@ export function answerGrpc(stream: ScriptedStream): void {
   stream.respond({ ...grpcHead, body: [envelope(podMessage)], trailers: grpcOk });
   stream.complete();
 }
+
+/** The headers that a request was sent with. */
+export function headersOf({ head }: ScriptedStream): Record<string, string> {
+  return Object.fromEntries([...head.headers, ...(head.furtherHeaders ?? [])]);
+}
