@@ -10,7 +10,8 @@ import {
   type StreamListener,
   type Timer,
 } from "@evenkeel/core";
-import { ClientStream, deadStream, type StreamEnding, type StreamOwner } from "./client-stream.ts";
+import { ClientStream, type StreamEnding, type StreamOwner } from "./client-stream.ts";
+import { deadStream } from "./dead-stream.ts";
 import { type DialOptions, dial } from "./dial.ts";
 import { ErrorCode, errorCodeName } from "./error-code.ts";
 import { FloodGuard } from "./flood-guard.ts";

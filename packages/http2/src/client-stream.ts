@@ -271,6 +271,3 @@ export class ClientStream implements Stream {
     });
   }
 }
-
-/** What `open` gives when a connection takes no streams. */
-export const deadStream: Stream = { write: () => true, end() {}, pause() {}, resume() {}, cancel() {} };

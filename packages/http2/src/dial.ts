@@ -2,15 +2,10 @@ import type { SessionOptions } from "node:http2";
 import { connect as connectTcp, isIP, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, checkServerIdentity, connect as connectTls, TLSSocket } from "node:tls";
-import {
-  type Address,
-  type Endpoint,
-  formatAddress,
-  messageOf,
-  StatusCode,
-  StatusError,
-  type Target,
-} from "@evenkeel/core";
+import { type Address, type Endpoint, messageOf, type Target } from "@evenkeel/core";
+import { explainDialError } from "./dial-error.ts";
+import { connectEvent } from "./socket.ts";
+import { unavailable } from "./unavailable.ts";
 
 /** How sockets are made. */
 export interface DialOptions {
@@ -52,13 +47,13 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
     if (address === undefined) {
       over = true;
       const message = errors.map(messageOf).join("; ");
-      listener.failed(new StatusError(StatusCode.unavailable, message, { cause: errors.at(-1) }));
+      listener.failed(unavailable(message, errors.at(-1)));
       return;
     }
     const failed = (error: Error): void => {
       if (over) return;
       socket?.destroy();
-      tryAddress(index + 1, [...errors, new Error(explain(error, address, options.target), { cause: error })]);
+      tryAddress(index + 1, [...errors, new Error(explainDialError(error, address, options.target), { cause: error })]);
     };
     let opened: Duplex;
     try {
@@ -127,7 +122,7 @@ function open(address: Address, { target, nodeOptions }: DialOptions, listener: 
 }
 
 function onceConnected(socket: Duplex, target: Target, done: (error?: Error) => void): void {
-  const event = !isConnecting(socket) ? undefined : socket instanceof TLSSocket ? "secureConnect" : "connect";
+  const event = connectEvent(socket);
   let finished = false;
   const finish = (error?: Error): void => {
     if (finished) return;
@@ -145,21 +140,7 @@ function onceConnected(socket: Duplex, target: Target, done: (error?: Error) => 
   else socket.on(event, onConnect);
 }
 
-function isConnecting(socket: Duplex): boolean {
-  if (socket instanceof TLSSocket) return socket.alpnProtocol === null; // set by the handshake
-  return "connecting" in socket && socket.connecting === true;
-}
-
 function alpnError(socket: Duplex): Error | undefined {
   if (!(socket instanceof TLSSocket) || socket.alpnProtocol === "h2") return undefined;
   return new Error('the peer did not choose "h2" by ALPN: it does not speak HTTP/2 over TLS on this port');
-}
-
-function explain(error: Error, address: Address, target: Target): string {
-  const text = messageOf(error);
-  // what OpenSSL says of an answer that is no TLS record
-  if (target.scheme === "https" && /wrong version number|packet length too long/.test(text)) {
-    return `${formatAddress(address)} does not speak TLS: use http:// if that is meant`;
-  }
-  return text.includes(String(address.port)) ? text : `${text} (${formatAddress(address)})`;
 }

@@ -1,4 +1,11 @@
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
+
+/** What a socket emits once it can send, with TLS after its peer was verified; none if it is connected. */
+export function connectEvent(socket: Duplex): "connect" | "secureConnect" | undefined {
+  if (socket instanceof TLSSocket) return socket.alpnProtocol === null ? "secureConnect" : undefined; // by the handshake
+  return "connecting" in socket && socket.connecting === true ? "connect" : undefined;
+}
 
 /** A socket keeps the process alive only while a stream is open on it. */
 export function setReferenced(socket: Duplex, referenced: boolean): void {

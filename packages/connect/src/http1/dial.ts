@@ -1,5 +1,5 @@
-import { type Endpoint, messageOf, StatusCode, StatusError, type Target } from "@evenkeel/core";
-import { explainConnectError } from "./errors.ts";
+import { type Endpoint, messageOf, type Target } from "@evenkeel/core";
+import { explainDialError, unavailable } from "@evenkeel/http2";
 import { givenAgent } from "./given-agent.ts";
 import { checkNodeOptions, type Http1NodeOptions, isAgent } from "./node-options.ts";
 import { ownAgent } from "./own-agent.ts";
@@ -30,7 +30,7 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
     if (address === undefined) {
       over = true;
       const message = errors.map(messageOf).join("; ");
-      listener.failed(new StatusError(StatusCode.unavailable, message, { cause: errors.at(-1) }));
+      listener.failed(unavailable(message, errors.at(-1)));
       return;
     }
     let isConnected = false;
@@ -43,7 +43,7 @@ export function dial(endpoint: Endpoint, options: DialOptions, listener: DialLis
         listener.connected(tried);
         return;
       }
-      const text = explainConnectError(error, address, target);
+      const text = explainDialError(error, address, target);
       tryAddress(index + 1, [...errors, new Error(text, { cause: error })]);
     };
     try {

@@ -1,14 +1,4 @@
-import { type Address, formatAddress, messageOf, StatusCode, StatusError, type Target } from "@evenkeel/core";
-
-/** What was seen when a connection could not be made, and at which address. */
-export function explainConnectError(error: unknown, address: Address, target: Target): string {
-  const text = messageOf(error);
-  // what OpenSSL says of an answer that is no TLS record
-  if (target.scheme === "https" && /wrong version number|packet length too long/.test(text)) {
-    return `${formatAddress(address)} does not speak TLS: use http:// if that is meant`;
-  }
-  return text.includes(String(address.port)) ? text : `${text} (${formatAddress(address)})`;
-}
+import { messageOf, StatusCode, StatusError } from "@evenkeel/core";
 
 /**
  * What ended a request that was sent. Trouble with the connection is Unavailable; a response that is no HTTP/1.1 is

@@ -3,9 +3,9 @@ import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import type { Address, Target } from "@evenkeel/core";
+import { connectEvent, setReferenced } from "@evenkeel/http2";
 import type { Http1NodeOptions } from "./node-options.ts";
 import type { Route } from "./route.ts";
-import { connectEvent, setReferenced } from "./socket.ts";
 
 /** Requests through the user's agent, which may serve other addresses and other clients as well. */
 export function givenAgent(agent: Agent, address: Address, target: Target, nodeOptions: Http1NodeOptions): Route {

@@ -7,18 +7,15 @@ import {
   type Endpoint,
   messageOf,
   type RequestHead,
-  StatusCode,
-  StatusError,
+  type StatusError,
   type Stream,
   type StreamListener,
 } from "@evenkeel/core";
+import { deadStream, ErrorCode, explainDialError, unavailable } from "@evenkeel/http2";
 import { type DialOptions, dial } from "./dial.ts";
-import { explainConnectError, isMalformed } from "./errors.ts";
+import { isMalformed } from "./errors.ts";
 import { Http1Stream, type Http1StreamContext } from "./http1-stream.ts";
 import type { Route } from "./route.ts";
-
-/** CONNECT_ERROR (RFC 9113, section 7): the nearest word for it that the owner of a connection knows. */
-const connectError = 0xa;
 
 export interface Http1ConnectionOptions extends DialOptions {
   readonly clock: Clock;
@@ -62,7 +59,7 @@ export class Http1Connection implements Connection {
         listener.ready();
       },
       lost: (error) => {
-        const text = explainConnectError(error, this.#address, options.target);
+        const text = explainDialError(error, this.#address, options.target);
         if (this.inFlight === 0) this.#finish(unavailable(`${this.label}: ${text}`, error), false);
       },
       failed: (error) => this.#finish(error, false),
@@ -145,12 +142,13 @@ export class Http1Connection implements Connection {
 
   /** The endpoint takes no more connections: it is to be dialled anew, while requests under way finish. */
   #refused(error: unknown): StatusError {
-    const text = explainConnectError(error, this.#address, this.#options.target);
+    const text = explainDialError(error, this.#address, this.#options.target);
     const seen = unavailable(`${this.label}: ${text}`, error);
     if (this.#draining) return seen;
     this.#draining = true;
     this.#end = { reason: seen, orderly: false };
-    this.#listener.goaway({ errorCode: connectError, lastStreamId: 2 ** 31 - 1, debugData: text });
+    // the nearest word for it that the owner of a connection knows
+    this.#listener.goaway({ errorCode: ErrorCode.connectError, lastStreamId: 2 ** 31 - 1, debugData: text });
     return seen;
   }
 
@@ -179,10 +177,4 @@ export class Http1Connection implements Connection {
     this.#route?.close();
     this.#listener.closed({ reason, orderly, streamsLost });
   }
-}
-
-const deadStream: Stream = { write: () => true, end() {}, pause() {}, resume() {}, cancel() {} };
-
-function unavailable(message: string, cause?: unknown): StatusError {
-  return new StatusError(StatusCode.unavailable, message, cause === undefined ? undefined : { cause });
 }

@@ -10,8 +10,8 @@ import {
   type StreamListener,
   type Timer,
 } from "@evenkeel/core";
+import { connectEvent } from "@evenkeel/http2";
 import { requestError } from "./errors.ts";
-import { connectEvent } from "./socket.ts";
 
 /** What a stream asks of its connection. */
 export interface Http1StreamContext {

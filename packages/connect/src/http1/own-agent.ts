@@ -4,9 +4,9 @@ import { isIP, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type ConnectionOptions, checkServerIdentity } from "node:tls";
 import type { Address, Target } from "@evenkeel/core";
+import { connectEvent, setReferenced } from "@evenkeel/http2";
 import type { Http1NodeOptions } from "./node-options.ts";
 import type { Route } from "./route.ts";
-import { connectEvent, setReferenced } from "./socket.ts";
 
 /**
  * Idle sockets close after so many milliseconds, or a second before the server's `Keep-Alive: timeout`, if that is
