@@ -1,6 +1,8 @@
 import type { Interceptor } from "@connectrpc/connect";
 import type { ConnectionSnapshot } from "./connection/connection.ts";
-import type { ManageableServer } from "./intake.ts";
+import type { ConnectionTotals } from "./connection/connections.ts";
+import type { ManageableServer } from "./intake/intake.ts";
+import type { ChangeableOptions } from "./options.ts";
 
 /**
  * `serving`: ready. `notReady`: still serving, for `readinessDelayMs`, while others learn that the server will stop.
@@ -14,6 +16,7 @@ export interface LifecycleSnapshot {
   readonly podName: string;
   /** RPCs that passed the interceptor and have not ended. */
   readonly rpcsInFlight: number;
+  readonly totals: ConnectionTotals;
   readonly connections: readonly ConnectionSnapshot[];
 }
 
@@ -27,7 +30,7 @@ export interface Lifecycle {
   /**
    * Takes care of the connections that the server accepts from now on; call it before or after `listen()`.
    *
-   * @throws TypeError when it is not a server of node:http2, Error when a lifecycle manages it already or this lifecycle
+   * @throws TypeError when it is not a server of node:http, node:https or node:http2, Error when a lifecycle manages it already or this lifecycle
    * is shutting down.
    */
   manage(server: ManageableServer): void;
@@ -56,8 +59,18 @@ export interface Lifecycle {
   onShutdown(hook: () => void | Promise<void>): () => void;
 
   /**
-   * Retires every connection now, as at its maximum age: a GOAWAY that announces the end, a PING, the final GOAWAY when
-   * the PING is answered (RFC 9113, section 6.8), then streams finish. Clients connect anew.
+   * Changes limits, for the connections that are open as well: those that are too old or too idle by the new ones are
+   * retired, those above a lower `maxConnections` stay. A wait of a retirement or of the shutdown that has begun keeps
+   * its time. An option that is not named, or undefined, stays as it is.
+   *
+   * @throws TypeError or RangeError that names the option and what it allows; then nothing has changed.
+   */
+  update(options: ChangeableOptions): void;
+
+  /**
+   * Retires every connection now, as at its maximum age. HTTP/2: a GOAWAY that announces the end, a PING, the final
+   * GOAWAY when the PING is answered (RFC 9113, section 6.8), then streams finish. HTTP/1.1: the next response says
+   * `Connection: close`. Clients connect anew.
    */
   retireConnections(): void;
 

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { afterEach, expect, test, vi } from "vitest";
-import { resolveOptions } from "./options.ts";
+import { changeLimits, resolveOptions } from "./options.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -9,6 +9,14 @@ test("defaults", () => {
   expect(resolveOptions({})).toMatchObject({
     maxConnectionAgeMs: Number.POSITIVE_INFINITY,
     maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
+    maxConnectionIdleMs: Number.POSITIVE_INFINITY,
+    keepaliveTimeMs: 7_200_000,
+    keepaliveTimeoutMs: 20_000,
+    minPingIntervalMs: 0,
+    maxConcurrentStreams: Number.POSITIVE_INFINITY,
+    maxConnections: Number.POSITIVE_INFINITY,
+    maxRequestsPerConnection: Number.POSITIVE_INFINITY,
+    maxStreamAgeMs: Number.POSITIVE_INFINITY,
     readinessDelayMs: 5_000,
     drainTimeoutMs: 20_000,
     goawayNoticeTimeoutMs: 5_000,
@@ -29,6 +37,11 @@ test("the pod's name comes from POD_NAME, unless that is empty", () => {
 const times = [
   "maxConnectionAgeMs",
   "maxConnectionAgeGraceMs",
+  "maxConnectionIdleMs",
+  "keepaliveTimeMs",
+  "keepaliveTimeoutMs",
+  "minPingIntervalMs",
+  "maxStreamAgeMs",
   "readinessDelayMs",
   "drainTimeoutMs",
   "goawayNoticeTimeoutMs",
@@ -47,7 +60,7 @@ test.each(times)("%s refuses what is no time, naming itself and the range", (nam
   expect(resolveOptions({ [name]: 2 ** 31 - 1 })).toMatchObject({ [name]: 2 ** 31 - 1 });
 });
 
-test("Infinity is for the ages and the drain only, 0 for all but the age", () => {
+test("which times may be Infinity or 0", () => {
   const accepts = (value: number) =>
     times.filter((name) => {
       try {
@@ -60,9 +73,45 @@ test("Infinity is for the ages and the drain only, 0 for all but the age", () =>
   expect(accepts(Number.POSITIVE_INFINITY)).toEqual([
     "maxConnectionAgeMs",
     "maxConnectionAgeGraceMs",
+    "maxConnectionIdleMs",
+    "keepaliveTimeMs",
+    "maxStreamAgeMs",
     "drainTimeoutMs",
   ]);
-  expect(accepts(0)).toEqual(times.filter((name) => name !== "maxConnectionAgeMs"));
+  const aboveZero = ["maxConnectionAgeMs", "maxConnectionIdleMs", "keepaliveTimeMs", "maxStreamAgeMs"];
+  expect(accepts(0)).toEqual(times.filter((name) => !aboveZero.includes(name)));
+});
+
+test.each(["maxConcurrentStreams", "maxConnections", "maxRequestsPerConnection"])("%s is a count", (name) => {
+  for (const value of [1, 2 ** 32 - 1, Number.POSITIVE_INFINITY]) {
+    expect(resolveOptions({ [name]: value })).toMatchObject({ [name]: value });
+  }
+  for (const value of [0, -1, 1.5, 2 ** 32, Number.NaN]) {
+    expect(() => resolveOptions({ [name]: value })).toThrow(RangeError);
+    expect(() => resolveOptions({ [name]: value })).toThrow(
+      `${name} must be an integer from 1 to 4294967295, or Infinity: ${value}`,
+    );
+  }
+  expect(() => resolveOptions({ [name]: "1" })).toThrow(TypeError);
+});
+
+test("an unknown option is refused, with the names of those that exist", () => {
+  expect(() => resolveOptions({ maxConnectionAge: 1 } as object)).toThrow(TypeError);
+  expect(() => resolveOptions({ maxConnectionAge: 1 } as object)).toThrow(
+    /^there is no option maxConnectionAge: known are maxConnectionAgeMs, .*, random$/,
+  );
+});
+
+test("limits change one by one, and the others may not", () => {
+  const settings = resolveOptions({ maxConnectionAgeMs: 1_000, drainTimeoutMs: 7 });
+  const changed = changeLimits(settings, { maxConnectionAgeMs: 2_000, maxConnections: undefined } as object);
+  expect(changed).toMatchObject({ maxConnectionAgeMs: 2_000, drainTimeoutMs: 7 });
+  expect(changed).not.toHaveProperty("podName");
+  expect(() => changeLimits(settings, { drainTimeoutMs: -1 })).toThrow("drainTimeoutMs");
+  expect(() => changeLimits(settings, { podName: "other" } as object)).toThrow(
+    "podName cannot change: give it to createLifecycle()",
+  );
+  expect(() => changeLimits(settings, { maxAge: 1 } as object)).toThrow("there is no option maxAge");
 });
 
 test.each([

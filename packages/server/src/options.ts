@@ -1,8 +1,11 @@
 import { hostname } from "node:os";
 import { type Clock, maxDelayMs, type Random, systemClock } from "./clock.ts";
 
-/** Options of `createLifecycle()`. Times are in milliseconds, up to 2 147 483 647. */
-export interface LifecycleOptions {
+/**
+ * What may change while a lifecycle runs, by `lifecycle.update()`. Times are in milliseconds, up to 2 147 483 647.
+ * The names are gRPC's where gRPC has one (gRFC A8, gRFC A9).
+ */
+export interface ChangeableOptions {
   /**
    * Retires each connection at this age, ±10 % so that a fleet does not rotate at once (gRFC A9, MAX_CONNECTION_AGE).
    * Above 0. Default: Infinity, never.
@@ -10,9 +13,48 @@ export interface LifecycleOptions {
   readonly maxConnectionAgeMs?: number;
   /**
    * How long the streams of a retired connection may take to finish, counted from its first GOAWAY; then its socket is
-   * destroyed (gRFC A9, MAX_CONNECTION_AGE_GRACE). Default: Infinity.
+   * destroyed (gRFC A9, MAX_CONNECTION_AGE_GRACE). HTTP/1.1: counted from the retirement, and anew for a request that
+   * arrives after it. Default: Infinity.
    */
   readonly maxConnectionAgeGraceMs?: number;
+  /**
+   * Retires an HTTP/2 connection that has had no stream for so long (gRFC A9, MAX_CONNECTION_IDLE). Above 0. Default:
+   * Infinity. For HTTP/1.1 the server's own `keepAliveTimeout` does it.
+   */
+  readonly maxConnectionIdleMs?: number;
+  /**
+   * Sends a PING on an HTTP/2 connection on which nothing was read for so long (gRFC A8): it comes after one to two
+   * times this. Above 0. Default: 7 200 000, two hours. Infinity: never.
+   */
+  readonly keepaliveTimeMs?: number;
+  /** Destroys the socket if nothing at all was read for so long after that PING (gRFC A8). Default: 20 000. */
+  readonly keepaliveTimeoutMs?: number;
+  /**
+   * A client whose PINGs come at shorter intervals, more than twice with no response in between, is told so by a GOAWAY
+   * with ENHANCE_YOUR_CALM and "too_many_pings", and gets no further streams (gRFC A8, PERMIT_KEEPALIVE_TIME; gRPC
+   * servers have 300 000). Default: 0, which allows all.
+   */
+  readonly minPingIntervalMs?: number;
+  /**
+   * SETTINGS_MAX_CONCURRENT_STREAMS: so many streams a client may have open on one HTTP/2 connection. From 1 to
+   * 4 294 967 295. Default: Infinity, which leaves the server's own `settings` alone.
+   */
+  readonly maxConcurrentStreams?: number;
+  /**
+   * So many connections may be open, of all managed servers together; those above are closed as they arrive, before a
+   * byte of them is read. From 1. Default: Infinity.
+   */
+  readonly maxConnections?: number;
+  /**
+   * Ends an HTTP/1.1 connection with the response to its request of this number (`Connection: close`). From 1.
+   * Default: Infinity.
+   */
+  readonly maxRequestsPerConnection?: number;
+  /**
+   * At this age, ±10 %, a streaming RPC gets a hint to end: its context value `streamAgeSignal` aborts. Needs
+   * `lifecycle.interceptor`. Above 0. Default: Infinity.
+   */
+  readonly maxStreamAgeMs?: number;
   /**
    * How long `shutdown()` goes on serving after readiness turned false, so that load balancers and clients learn of it
    * before connections end. Default: 5 000.
@@ -36,6 +78,10 @@ export interface LifecycleOptions {
    * Default: 5 000, as in grpc-go.
    */
   readonly goawayPingTimeoutMs?: number;
+}
+
+/** Options of `createLifecycle()`. */
+export interface LifecycleOptions extends ChangeableOptions {
   /**
    * The pod's identity, sent in the response header of the RPCs that pass `lifecycle.interceptor`. Visible ASCII, since
    * it is the value of a header. Default: the environment's POD_NAME, else the host name.
@@ -49,29 +95,57 @@ export interface LifecycleOptions {
   readonly random?: Random;
 }
 
-/** Options with their defaults filled in, all checked. */
-export type Settings = Required<LifecycleOptions>;
+/** Changeable options with their defaults filled in, all checked. */
+export type Limits = Required<ChangeableOptions>;
+
+/** Options with their defaults filled in, all checked. The limits may change. */
+export type Settings = Limits & Required<LifecycleOptions>;
+
+/** What a number may be. */
+interface Range {
+  readonly least: number;
+  /** Whether `least` itself is out. */
+  readonly exclusive?: boolean;
+  readonly most: number;
+  readonly infinity?: boolean;
+  readonly unit: " milliseconds" | "";
+}
+
+const time: Range = { least: 0, most: maxDelayMs, unit: " milliseconds" };
+const timeOrNever: Range = { ...time, infinity: true };
+const timeAboveZeroOrNever: Range = { ...timeOrNever, exclusive: true };
+const count: Range = { least: 1, most: 2 ** 32 - 1, infinity: true, unit: "" };
+
+const limits: { readonly [K in keyof Limits]: readonly [defaultValue: number, range: Range] } = {
+  maxConnectionAgeMs: [Number.POSITIVE_INFINITY, timeAboveZeroOrNever],
+  maxConnectionAgeGraceMs: [Number.POSITIVE_INFINITY, timeOrNever],
+  maxConnectionIdleMs: [Number.POSITIVE_INFINITY, timeAboveZeroOrNever],
+  keepaliveTimeMs: [7_200_000, timeAboveZeroOrNever],
+  keepaliveTimeoutMs: [20_000, time],
+  minPingIntervalMs: [0, time],
+  maxConcurrentStreams: [Number.POSITIVE_INFINITY, count],
+  maxConnections: [Number.POSITIVE_INFINITY, count],
+  maxRequestsPerConnection: [Number.POSITIVE_INFINITY, count],
+  maxStreamAgeMs: [Number.POSITIVE_INFINITY, timeAboveZeroOrNever],
+  readinessDelayMs: [5_000, time],
+  drainTimeoutMs: [20_000, timeOrNever],
+  goawayNoticeTimeoutMs: [5_000, time],
+  goawayPingTimeoutMs: [5_000, time],
+};
+const limitNames = Object.keys(limits) as (keyof Limits)[];
+const fixedNames = ["podName", "exit", "clock", "random"];
 
 /** @throws TypeError or RangeError that names the option and what it allows. */
 export function resolveOptions(options: LifecycleOptions): Settings {
+  checkNames(options, [...limitNames, ...fixedNames]);
+  const defaults = Object.fromEntries(limitNames.map((name) => [name, limits[name][0]])) as Limits;
   const settings: Settings = {
-    maxConnectionAgeMs: options.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY,
-    maxConnectionAgeGraceMs: options.maxConnectionAgeGraceMs ?? Number.POSITIVE_INFINITY,
-    readinessDelayMs: options.readinessDelayMs ?? 5_000,
-    drainTimeoutMs: options.drainTimeoutMs ?? 20_000,
-    goawayNoticeTimeoutMs: options.goawayNoticeTimeoutMs ?? 5_000,
-    goawayPingTimeoutMs: options.goawayPingTimeoutMs ?? 5_000,
+    ...resolveLimits(defaults, options),
     podName: options.podName ?? (process.env["POD_NAME"] || hostname()),
     exit: options.exit ?? true,
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
   };
-  checkTime(settings, "maxConnectionAgeMs", { above: 0, infinity: true });
-  checkTime(settings, "maxConnectionAgeGraceMs", { infinity: true });
-  checkTime(settings, "readinessDelayMs");
-  checkTime(settings, "drainTimeoutMs", { infinity: true });
-  checkTime(settings, "goawayNoticeTimeoutMs");
-  checkTime(settings, "goawayPingTimeoutMs");
   checkType(settings, "podName", "string");
   if (!/^[\x21-\x7e]+$/.test(settings.podName)) {
     throw new RangeError(
@@ -86,19 +160,42 @@ export function resolveOptions(options: LifecycleOptions): Settings {
   return settings;
 }
 
-type TimeOption = { [K in keyof Settings]: Settings[K] extends number ? K : never }[keyof Settings];
+/**
+ * @returns the present limits with the changes, where `undefined` changes nothing
+ * @throws TypeError or RangeError that names the option and what it allows.
+ */
+export function changeLimits(present: Limits, changes: ChangeableOptions): Limits {
+  const fixed = fixedNames.find((name) => name in changes);
+  if (fixed !== undefined) throw new TypeError(`${fixed} cannot change: give it to createLifecycle()`);
+  checkNames(changes, limitNames);
+  return resolveLimits(present, changes);
+}
 
-function checkTime(
-  settings: Settings,
-  name: TimeOption,
-  allowed: { readonly above?: number; readonly infinity?: boolean } = {},
-): void {
-  const value = settings[name];
-  const range = `${allowed.above === undefined ? "from 0" : `above ${allowed.above}`} to ${maxDelayMs} milliseconds${allowed.infinity === true ? ", or Infinity" : ""}`;
-  if (typeof value !== "number") throw new TypeError(`${name} must be a number ${range}: ${typeof value}`);
-  const finite = allowed.above === undefined ? value >= 0 : value > allowed.above;
-  const within = value === Number.POSITIVE_INFINITY ? allowed.infinity === true : finite && value <= maxDelayMs;
-  if (!within) throw new RangeError(`${name} must be ${range}: ${value}`);
+function resolveLimits(present: Limits, changes: ChangeableOptions): Limits {
+  const entries = limitNames.map((name) => {
+    const value = changes[name] ?? present[name];
+    checkNumber(name, value, limits[name][1]);
+    return [name, value] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Limits;
+}
+
+function checkNames(options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new TypeError(`there is no option ${unknown}: known are ${known.join(", ")}`);
+}
+
+function checkNumber(name: string, value: unknown, range: Range): void {
+  const { least, exclusive = false, most, infinity = false, unit } = range;
+  const kind = unit === "" ? "an integer" : "a number";
+  const allowed = `${exclusive ? `above ${least}` : `from ${least}`} to ${most}${unit}${infinity ? ", or Infinity" : ""}`;
+  if (typeof value !== "number") throw new TypeError(`${name} must be ${kind} ${allowed}: ${typeof value}`);
+  if (value === Number.POSITIVE_INFINITY && infinity) return;
+  const within = (exclusive ? value > least : value >= least) && value <= most;
+  if (!within || (unit === "" && !Number.isInteger(value))) {
+    throw new RangeError(`${name} must be ${unit === "" ? `${kind} ` : ""}${allowed}: ${value}`);
+  }
 }
 
 function checkType(settings: Settings, name: keyof Settings, type: "string" | "boolean" | "function"): void {

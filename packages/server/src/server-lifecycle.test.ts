@@ -1,6 +1,5 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
-import http from "node:http";
 import http2 from "node:http2";
 import https from "node:https";
 import net from "node:net";
@@ -14,7 +13,7 @@ import { connectRaw, lastStreamOf, noticeLastStream, type RawClient, until } fro
 import { createServer, listen } from "../test-helpers/servers.ts";
 import type { ConnectionEvent } from "./connection/connection.ts";
 import { connectionChannel } from "./events.ts";
-import type { ManageableServer } from "./intake.ts";
+import type { ManageableServer } from "./intake/intake.ts";
 import type { Phase } from "./lifecycle.ts";
 import { createLifecycle, manageConnections } from "./server-lifecycle.ts";
 
@@ -43,12 +42,11 @@ describe("manage()", () => {
     ["a string", "server"],
     ["an object", { listen() {}, updateSettings() {} }],
     ["a server of node:net", net.createServer()],
-    ["a server of node:http", http.createServer()],
-    ["a server of node:https", https.createServer()],
+    ["a server of node:tls", tls.createServer()],
   ])("refuses %s and says what is supported", (_, server) => {
     const manage = () => createLifecycle().manage(server as unknown as ManageableServer);
     expect(manage).toThrow(TypeError);
-    expect(manage).toThrow(/http2\.createServer\(\) and http2\.createSecureServer\(\)/);
+    expect(manage).toThrow("supported are the servers of node:http, node:https and node:http2");
   });
 
   test("refuses a server that is managed, by whichever lifecycle", () => {
@@ -340,13 +338,13 @@ describe("TLS servers", () => {
     await until("the silent connection is cut", () => silent.destroyed);
   });
 
-  test("HTTP/1.1 beside HTTP/2 is left alone, waited for, and cut at the end", async () => {
+  test("HTTP/1.1 beside HTTP/2 is retired by its next response, waited for, and cut at the end", async () => {
     const secureConnections: unknown[] = [];
     const server = http2.createSecureServer({ key, cert, allowHTTP1: true }, (request, response) => {
       response.end(`${request.httpVersion} ${(request.socket as { encrypted?: boolean }).encrypted}`);
     });
     server.on("secureConnection", (socket) => secureConnections.push(socket.alpnProtocol));
-    const lifecycle = manageConnections(server, { readinessDelayMs: 0, drainTimeoutMs: 200, maxConnectionAgeMs: 50 });
+    const lifecycle = manageConnections(server, { readinessDelayMs: 0, drainTimeoutMs: 200 });
     const port = await listen(server, onTestFinished);
     const agent = new https.Agent({ keepAlive: true, maxSockets: 1, rejectUnauthorized: false });
     onTestFinished(() => agent.destroy());
@@ -357,11 +355,13 @@ describe("TLS servers", () => {
       return body;
     };
     expect(await get()).toBe("1.1 true");
-    await sleep(100);
-    lifecycle.retireConnections();
-    expect(await get()).toBe("1.1 true");
     expect(lifecycle.snapshot().connections).toMatchObject([{ id: 2, protocol: "http/1.1", state: "ready" }]);
-    expect(secureConnections).toEqual([false]);
+    lifecycle.retireConnections();
+    expect(lifecycle.snapshot().connections).toMatchObject([{ id: 2, state: "retiring", streams: 1 }]);
+    expect(await get()).toBe("1.1 true");
+    await until("it is closed", () => lifecycle.snapshot().connections.length === 0);
+    expect(await get()).toBe("1.1 true");
+    expect(secureConnections).toEqual([false, false]);
     await lifecycle.shutdown();
     expect(lifecycle.snapshot().connections).toEqual([]);
   });

@@ -1,12 +1,18 @@
 import { setMaxListeners } from "node:events";
-import { Server as TcpServer } from "node:net";
 import type { Interceptor } from "@connectrpc/connect";
 import { Connections } from "./connection/connections.ts";
-import { assertManageable, intakeFrom, type ManageableServer } from "./intake.ts";
+import { assertManageable, intakeFrom, isHttp2Server, type ManageableServer } from "./intake/intake.ts";
 import { createInterceptor } from "./interceptor.ts";
 import type { Lifecycle, LifecycleSnapshot, Phase, ShutdownOptions } from "./lifecycle.ts";
-import { type LifecycleOptions, resolveOptions, type Settings } from "./options.ts";
+import {
+  type ChangeableOptions,
+  changeLimits,
+  type LifecycleOptions,
+  resolveOptions,
+  type Settings,
+} from "./options.ts";
 import { onSignals } from "./signals.ts";
+import { stopListening } from "./stop-listening.ts";
 
 /** @throws TypeError or RangeError that names the option and what it allows. */
 export function createLifecycle(options: LifecycleOptions = {}): Lifecycle {
@@ -75,6 +81,7 @@ class ServerLifecycle implements Lifecycle {
     if (this.#phase !== "serving") throw new Error(`this lifecycle is shutting down: its phase is ${this.#phase}`);
     managed.add(server);
     this.#servers.push(server);
+    if (this.#settings.maxConcurrentStreams !== Number.POSITIVE_INFINITY) this.#announceMaxConcurrentStreams(server);
     intakeFrom(server, this.#connections);
   }
 
@@ -88,6 +95,15 @@ class ServerLifecycle implements Lifecycle {
     const entry = { run: hook };
     this.#hooks.add(entry);
     return () => this.#hooks.delete(entry);
+  }
+
+  update(options: ChangeableOptions): void {
+    const { maxConcurrentStreams } = this.#settings;
+    Object.assign(this.#settings, changeLimits(this.#settings, options));
+    if (this.#settings.maxConcurrentStreams !== maxConcurrentStreams) {
+      for (const server of this.#servers) this.#announceMaxConcurrentStreams(server);
+    }
+    this.#connections.review();
   }
 
   retireConnections(): void {
@@ -113,7 +129,7 @@ class ServerLifecycle implements Lifecycle {
       phase: this.#phase,
       podName: this.#settings.podName,
       rpcsInFlight: this.#rpcsInFlight,
-      connections: this.#connections.snapshot(),
+      ...this.#connections.snapshot(),
     };
   }
 
@@ -191,6 +207,13 @@ class ServerLifecycle implements Lifecycle {
     }
   }
 
+  /** To the connections to come, in their first SETTINGS. */
+  #announceMaxConcurrentStreams(server: ManageableServer): void {
+    const { maxConcurrentStreams } = this.#settings;
+    if (isHttp2Server(server))
+      server.updateSettings({ maxConcurrentStreams: Math.min(maxConcurrentStreams, 2 ** 32 - 1) });
+  }
+
   #beginRpc(): () => void {
     this.#rpcsInFlight++;
     let ended = false;
@@ -201,11 +224,4 @@ class ServerLifecycle implements Lifecycle {
       this.#onProgress();
     };
   }
-}
-
-/** `server.close()` of node:http2 would also close the sessions, with a single GOAWAY. */
-function stopListening(server: ManageableServer): void {
-  const stop = () => TcpServer.prototype.close.call(server);
-  if (server.listening) stop();
-  server.on("listening", stop); // the shutdown may come while the program starts
 }

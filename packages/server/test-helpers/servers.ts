@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
-import type { ManageableServer } from "../src/intake.ts";
+import type { ManageableServer } from "../src/intake/intake.ts";
 import { cert, key } from "./certificate.ts";
 
 export type Handler = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) => void;
@@ -11,7 +11,7 @@ export function createServer(
   secure: boolean,
   handler: Handler,
   options: http2.SecureServerOptions = {},
-): ManageableServer {
+): http2.Http2Server | http2.Http2SecureServer {
   return secure ? http2.createSecureServer({ key, cert, ...options }, handler) : http2.createServer(options, handler);
 }
 

@@ -1,21 +1,22 @@
-import type { Socket } from "node:net";
 import type { Clock, Timer } from "../clock.ts";
 import {
   type Connection,
   type ConnectionObserver,
   type ConnectionSnapshot,
+  type ConnectionSocket,
   type RetireCause,
   remoteOf,
 } from "./connection.ts";
 
 export interface HandshakeInit {
   readonly id: number;
-  readonly socket: Pick<Socket, "destroy" | "once" | "remoteAddress" | "remotePort">;
+  readonly protocol: "tcp" | "tls";
+  readonly socket: Pick<ConnectionSocket, "destroy" | "once" | "remoteAddress" | "remotePort">;
   readonly settings: { readonly clock: Clock; readonly goawayPingTimeoutMs: number };
   readonly observer: ConnectionObserver;
 }
 
-/** A connection that negotiates TLS. When it is done, a connection of the negotiated protocol takes its place. */
+/** A connection whose protocol is not settled. When it is, a connection of that protocol takes its place. */
 export class Handshake implements Connection {
   readonly #init: HandshakeInit;
   readonly #openedAt: number;
@@ -31,11 +32,12 @@ export class Handshake implements Connection {
   snapshot(): ConnectionSnapshot {
     return {
       id: this.#init.id,
-      protocol: "tls",
+      protocol: this.#init.protocol,
       ...remoteOf(this.#init.socket),
       state: "handshake",
       ageMs: Math.round(this.#init.settings.clock.now() - this.#openedAt),
       openStreams: 0,
+      streams: 0,
       goawaysSent: 0,
     };
   }
@@ -47,11 +49,13 @@ export class Handshake implements Connection {
     this.#timeout = clock.setTimeout(() => this.destroy(), goawayPingTimeoutMs);
   }
 
+  review(): void {}
+
   destroy(): void {
     this.#init.socket.destroy();
   }
 
-  /** The handshake is done, or its socket closed. */
+  /** The protocol is settled, or the socket closed. */
   end(): void {
     if (this.#ended) return;
     this.#ended = true;

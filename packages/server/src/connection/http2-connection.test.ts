@@ -4,43 +4,76 @@ import { Duplex } from "node:stream";
 import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
 import type { Injection } from "../wire/wire.ts";
-import type { ConnectionEvent } from "./connection.ts";
+import type { ConnectionChange } from "./connection.ts";
 import { Http2Connection, type Http2ConnectionSettings } from "./http2-connection.ts";
 
 /** A session that does nothing but remember. */
 class FakeSession extends EventEmitter {
   closed = false;
   destroyed = false;
+  state = { remoteWindowSize: 65_535, lastProcStreamID: 5 };
+  readonly goaways: unknown[] = [];
+  readonly announced: unknown[] = [];
   readonly pings: ((error: Error | null) => void)[] = [];
   ping(callback: (error: Error | null) => void): boolean {
     if (this.destroyed) throw new Error("ERR_HTTP2_INVALID_SESSION");
     this.pings.push(callback);
     return true;
   }
+  goaway(code: number, lastStreamId: number, data: Buffer): void {
+    this.goaways.push([code, lastStreamId, data.toString()]);
+  }
+  settings(settings: unknown): void {
+    this.announced.push(settings);
+  }
   close(): void {
     this.closed = true;
+  }
+  /** A stream opens. @returns what closes it */
+  open(): () => void {
+    const stream = new EventEmitter();
+    this.emit("stream", stream);
+    return () => void stream.emit("close");
   }
 }
 
 interface Bench {
   readonly clock: FakeClock;
+  readonly settings: Mutable<Http2ConnectionSettings>;
   readonly session: FakeSession;
   readonly socket: Duplex;
   readonly connection: Http2Connection;
-  readonly events: ConnectionEvent[];
+  readonly events: ConnectionChange[];
   injection: Injection;
   injections: number;
+  unsentBytes: number;
   gone: number;
 }
 
-function bench(settings: Partial<Http2ConnectionSettings> = {}): Bench {
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function bench(changes: Partial<Http2ConnectionSettings> = {}): Bench {
   const clock = new FakeClock();
+  const settings: Mutable<Http2ConnectionSettings> = {
+    maxConnectionAgeMs: Number.POSITIVE_INFINITY,
+    maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
+    maxConnectionIdleMs: Number.POSITIVE_INFINITY,
+    keepaliveTimeMs: Number.POSITIVE_INFINITY,
+    keepaliveTimeoutMs: 1_000,
+    minPingIntervalMs: 0,
+    maxConcurrentStreams: Number.POSITIVE_INFINITY,
+    goawayNoticeTimeoutMs: 5_000,
+    goawayPingTimeoutMs: 1_000,
+    clock,
+    random: () => 0.5,
+    ...changes,
+  };
   const session = new FakeSession();
   const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-  const events: ConnectionEvent[] = [];
+  const events: ConnectionChange[] = [];
   const self: Omit<Bench, "connection"> = {
-    ...{ clock, session, socket, events },
-    ...{ injection: { kind: "written" } as const, injections: 0, gone: 0 },
+    ...{ clock, settings, session, socket, events },
+    ...{ injection: { kind: "written" } as const, injections: 0, unsentBytes: 0, gone: 0 },
   };
   const connection = new Http2Connection({
     id: 1,
@@ -48,22 +81,17 @@ function bench(settings: Partial<Http2ConnectionSettings> = {}): Bench {
     session: session as unknown as ServerHttp2Session,
     socket,
     wire: {
+      get unsentBytes() {
+        return self.unsentBytes;
+      },
       inject: () => {
         self.injections++;
         return self.injection;
       },
     },
-    settings: {
-      maxConnectionAgeMs: Number.POSITIVE_INFINITY,
-      maxConnectionAgeGraceMs: Number.POSITIVE_INFINITY,
-      goawayNoticeTimeoutMs: 5_000,
-      goawayPingTimeoutMs: 1_000,
-      clock,
-      random: () => 0.5,
-      ...settings,
-    },
+    settings,
     observer: {
-      onEvent: (event) => events.push(event),
+      onChange: (event) => events.push(event),
       onClose: () => {
         self.gone++;
       },
@@ -72,8 +100,11 @@ function bench(settings: Partial<Http2ConnectionSettings> = {}): Bench {
   return Object.assign(self, { connection });
 }
 
-const eventLoopTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const summary = (events: readonly ConnectionEvent[]): unknown[] =>
+/** As many as a timeout waits for. */
+async function eventLoopTurns(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+const summary = (events: readonly ConnectionChange[]): unknown[] =>
   events.map((event) => [event.type, "cause" in event ? event.cause : "notice" in event ? event.notice.kind : ""]);
 
 test.each([
@@ -111,7 +142,7 @@ test("notice, PING, its answer, final GOAWAY", async () => {
   expect(session.closed).toBe(true);
   expect(connection.snapshot()).toMatchObject({ state: "draining", goawaysSent: 2 });
   socket.destroy();
-  await eventLoopTurn();
+  await eventLoopTurns();
   expect(summary(events)).toEqual([
     ["opened", ""],
     ["retiring", "maxAge"],
@@ -121,12 +152,13 @@ test("notice, PING, its answer, final GOAWAY", async () => {
   expect(clock.pending).toBe(0);
 });
 
-test("the PING's timeout sends the final GOAWAY; a cancelled PING waits for it, a late answer changes nothing", () => {
+test("the PING's timeout sends the final GOAWAY; a cancelled PING waits for it, a late answer changes nothing", async () => {
   const { clock, session, connection, events } = bench();
   connection.retire("requested");
   session.pings[0]?.(new Error("ERR_HTTP2_PING_CANCEL"));
   expect(session.closed).toBe(false);
   clock.tick(1_000);
+  await eventLoopTurns();
   expect(session.closed).toBe(true);
   session.pings[0]?.(null);
   expect(summary(events)).toEqual([
@@ -202,7 +234,7 @@ test("the grace counts from the first GOAWAY and destroys the socket", async () 
   expect(self.socket.destroyed).toBe(false);
   self.clock.tick(20);
   expect(self.socket.destroyed).toBe(true);
-  await eventLoopTurn();
+  await eventLoopTurns();
   expect(self.events.at(-1)).toMatchObject({ type: "closed", cause: "graceOver", connection: { state: "closed" } });
   expect([self.clock.pending, self.gone]).toEqual([0, 1]);
 });
@@ -212,7 +244,7 @@ test("after our FIN a silent peer is waited for no longer than 5 s", async () =>
   connection.retire("requested");
   session.pings[0]?.(null);
   socket.end();
-  await eventLoopTurn();
+  await eventLoopTurns();
   clock.tick(4_999);
   expect(socket.destroyed).toBe(false);
   clock.tick(1);
@@ -222,10 +254,10 @@ test("after our FIN a silent peer is waited for no longer than 5 s", async () =>
 test("a connection that the client or the program ends leaves no timer, and its FIN starts none", async () => {
   const { clock, socket, events } = bench({ maxConnectionAgeMs: 1_000 });
   socket.end();
-  await eventLoopTurn();
+  await eventLoopTurns();
   expect(clock.pending).toBe(1);
   socket.destroy();
-  await eventLoopTurn();
+  await eventLoopTurns();
   expect(clock.pending).toBe(0);
   expect(summary(events)).toEqual([
     ["opened", ""],
@@ -240,4 +272,112 @@ test("open streams are counted", () => {
   expect(connection.snapshot().openStreams).toBe(2);
   streams[0]?.emit("close");
   expect(connection.snapshot().openStreams).toBe(1);
+});
+
+test("an idle connection is retired, one with a stream is not, and streams are counted", () => {
+  const { clock, session, connection, events } = bench({ maxConnectionIdleMs: 1_000 });
+  clock.tick(500);
+  const closes = [session.open(), session.open()];
+  clock.tick(5_000);
+  expect(connection.snapshot()).toMatchObject({ state: "ready", openStreams: 2, streams: 2 });
+  for (const close of closes) close();
+  clock.tick(1_000);
+  expect(connection.snapshot()).toMatchObject({ state: "retiring", openStreams: 0, streams: 2 });
+  expect(summary(events).at(-1)).toEqual(["retiring", "idle"]);
+});
+
+test("a silent client is PINGed, then its socket destroyed, in whatever state the connection is", async () => {
+  for (const retires of [false, true]) {
+    const { clock, session, socket, connection, events } = bench({ keepaliveTimeMs: 10_000 });
+    session.open();
+    if (retires) connection.retire("requested");
+    const { length } = session.pings;
+    clock.tick(10_000);
+    await eventLoopTurns();
+    expect(session.pings).toHaveLength(length + 1);
+    expect(socket.destroyed).toBe(false);
+    clock.tick(1_000);
+    await eventLoopTurns();
+    expect(socket.destroyed).toBe(true);
+    await eventLoopTurns();
+    expect(summary(events).at(-1)).toEqual(["closed", "keepaliveTimeout"]);
+    expect(clock.pending).toBe(0);
+  }
+});
+
+test("a client that pings too often is told, gets no notice, and its streams finish", () => {
+  const self = bench({ minPingIntervalMs: 1_000 });
+  const { session, connection, events } = self;
+  const close = session.open();
+  for (let ping = 0; ping < 3; ping++) session.emit("ping");
+  expect(session.goaways).toEqual([]);
+  session.emit("ping");
+  expect(session.goaways).toEqual([[11, 5, "too_many_pings"]]);
+  expect(self.injections).toBe(0);
+  expect(session.closed).toBe(true);
+  expect(connection.snapshot()).toMatchObject({ state: "draining", goawaysSent: 2, openStreams: 1 });
+  expect(summary(events).slice(1)).toEqual([
+    ["retiring", "tooManyPings"],
+    ["draining", "needless"],
+  ]);
+  for (let ping = 0; ping < 10; ping++) session.emit("ping");
+  close();
+  expect(session.goaways).toHaveLength(1);
+});
+
+test("DATA that goes out keeps PINGs from being too many", () => {
+  const { session, connection } = bench({ minPingIntervalMs: 1_000 });
+  session.open();
+  for (let ping = 0; ping < 100; ping++) {
+    session.state.remoteWindowSize -= 10;
+    session.emit("ping");
+  }
+  expect(connection.snapshot().state).toBe("ready");
+});
+
+test("without streams, a client that does not read has 5 s, and one that reads what it needs", () => {
+  const self = bench();
+  const close = self.session.open();
+  self.connection.retire("requested");
+  self.session.pings[0]?.(null);
+  self.clock.tick(60_000);
+  expect(self.socket.destroyed).toBe(false);
+  self.unsentBytes = 1_000;
+  close();
+  for (let second = 0; second < 20; second += 5) {
+    self.unsentBytes -= 200;
+    self.clock.tick(5_000);
+    expect(self.socket.destroyed).toBe(false);
+  }
+  self.clock.tick(4_999);
+  expect(self.socket.destroyed).toBe(false);
+  self.clock.tick(1);
+  expect(self.socket.destroyed).toBe(true);
+});
+
+test("changed limits count for an open connection", () => {
+  const self = bench();
+  self.clock.tick(700);
+  self.settings.maxConnectionAgeMs = 1_000;
+  self.settings.maxConcurrentStreams = 7;
+  self.connection.review();
+  self.connection.review();
+  expect(self.session.announced).toEqual([{ maxConcurrentStreams: 7 }]);
+  self.settings.maxConcurrentStreams = Number.POSITIVE_INFINITY;
+  self.connection.review();
+  expect(self.session.announced).toHaveLength(2);
+  expect(self.session.announced[1]).toEqual({ maxConcurrentStreams: 2 ** 32 - 1 });
+  self.clock.tick(299);
+  expect(self.connection.snapshot().state).toBe("ready");
+  self.clock.tick(1);
+  expect(self.connection.snapshot().state).toBe("retiring");
+});
+
+test("a limit below the present age retires at once", () => {
+  const self = bench({ maxConnectionAgeMs: 10_000, maxConnectionIdleMs: 10_000 });
+  self.clock.tick(5_000);
+  self.settings.maxConnectionAgeMs = 1_000;
+  self.connection.review();
+  self.clock.tick(0);
+  expect(self.connection.snapshot().state).toBe("retiring");
 });

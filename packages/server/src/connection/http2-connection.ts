@@ -1,44 +1,55 @@
-import type { ServerHttp2Session } from "node:http2";
-import type { Duplex } from "node:stream";
-import { type Clock, maxDelayMs, type Random, type Timer } from "../clock.ts";
+import { constants, type ServerHttp2Session } from "node:http2";
+import type { Timer } from "../clock.ts";
 import { goawayNotice } from "../wire/goaway-notice.ts";
 import type { Wire } from "../wire/wire.ts";
+import { afterPoll } from "./after-poll.ts";
 import {
   type CloseCause,
   type Connection,
   type ConnectionObserver,
   type ConnectionSnapshot,
+  type ConnectionSocket,
   type ConnectionState,
   type NoticeOutcome,
   type RetireCause,
   remoteOf,
 } from "./connection.ts";
+import { Idleness, type IdlenessSettings } from "./idleness.ts";
+import { Keepalive, type KeepaliveSettings } from "./keepalive.ts";
+import { MaxAge, type MaxAgeSettings } from "./max-age.ts";
+import { PingPolicy, type PingPolicySettings } from "./ping-policy.ts";
 
-const ageJitter = 0.1;
 const firstRetryMs = 1;
 const longestRetryMs = 16;
 
-/** After our FIN the peer has this long to send its own. */
+/** How long the peer may take to read the last bytes when no stream is left, and to send its FIN after ours. */
 const lingerMs = 5_000;
+
+type Session = Pick<
+  ServerHttp2Session,
+  "closed" | "destroyed" | "state" | "ping" | "goaway" | "settings" | "close" | "on"
+>;
 
 export interface Http2ConnectionInit {
   readonly id: number;
   readonly protocol: "h2" | "h2c";
-  readonly session: Pick<ServerHttp2Session, "closed" | "destroyed" | "ping" | "close" | "on">;
+  readonly session: Session;
   /** The socket below the session, whose end is the connection's. */
-  readonly socket: Duplex & { readonly remoteAddress?: string | undefined; readonly remotePort?: number | undefined };
+  readonly socket: ConnectionSocket;
   readonly wire: Wire;
   readonly settings: Http2ConnectionSettings;
   readonly observer: ConnectionObserver;
 }
 
-export interface Http2ConnectionSettings {
-  readonly maxConnectionAgeMs: number;
+export interface Http2ConnectionSettings
+  extends MaxAgeSettings,
+    IdlenessSettings,
+    KeepaliveSettings,
+    PingPolicySettings {
   readonly maxConnectionAgeGraceMs: number;
+  readonly maxConcurrentStreams: number;
   readonly goawayNoticeTimeoutMs: number;
   readonly goawayPingTimeoutMs: number;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
 /**
@@ -51,34 +62,45 @@ export class Http2Connection implements Connection {
   readonly #settings: Http2ConnectionSettings;
   readonly #remote: { readonly remote?: string };
   readonly #openedAt: number;
+  readonly #age: MaxAge;
+  readonly #idleness: Idleness;
+  readonly #keepalive: Keepalive;
+  readonly #pingPolicy: PingPolicy;
   #state: ConnectionState = "ready";
-  #openStreams = 0;
+  #streams = 0;
   #goawaysSent = 0;
-  #destroyCause: "graceOver" | "forced" | undefined;
-  #age: Timer | undefined;
+  #maxConcurrentStreams: number;
+  #destroyCause: "graceOver" | "keepaliveTimeout" | "forced" | undefined;
   #grace: Timer | undefined;
-  /** Of the present phase: the next attempt at the notice, the wait for the PING's answer, or for the peer's FIN. */
+  /** Of the present phase: the next attempt at the notice, the wait for the PING's answer, or for the socket's end. */
   #step: Timer | undefined;
 
   constructor(init: Http2ConnectionInit) {
+    const { session, socket, settings } = init;
     this.#init = init;
-    this.#settings = init.settings;
-    this.#remote = remoteOf(init.socket);
-    const { clock, random, maxConnectionAgeMs } = init.settings;
-    this.#openedAt = clock.now();
-    const onStreamClose = () => {
-      this.#openStreams--;
-    };
-    init.session.on("stream", (stream) => {
-      this.#openStreams++;
+    this.#settings = settings;
+    this.#remote = remoteOf(socket);
+    this.#openedAt = settings.clock.now();
+    this.#maxConcurrentStreams = settings.maxConcurrentStreams;
+    this.#age = new MaxAge(settings, () => this.retire("maxAge"));
+    this.#idleness = new Idleness(settings, () => this.retire("idle"));
+    this.#pingPolicy = new PingPolicy(settings);
+    this.#keepalive = new Keepalive(settings, {
+      bytesRead: () => socket.bytesRead ?? 0,
+      sendPing: () => void (session.destroyed || session.ping(() => {})),
+      onDead: () => this.#destroy("keepaliveTimeout"),
+    });
+    const onStreamClose = () => this.#onStreamClose();
+    session.on("stream", (stream) => {
+      this.#streams++;
+      this.#idleness.begin();
       stream.on("close", onStreamClose);
     });
-    init.socket.once("finish", () => this.#onFinish());
-    init.socket.once("close", () => this.#onClose());
-    if (maxConnectionAgeMs !== Number.POSITIVE_INFINITY) {
-      const age = maxConnectionAgeMs * (1 - ageJitter + 2 * ageJitter * random());
-      this.#age = clock.setTimeout(() => this.retire("maxAge"), Math.min(age, maxDelayMs));
-    }
+    session.on("ping", () => this.#onPing());
+    socket.once("finish", () => {
+      if (this.#state === "draining") this.#linger();
+    });
+    socket.once("close", () => this.#onClose());
     this.#report({ type: "opened" });
   }
 
@@ -89,24 +111,49 @@ export class Http2Connection implements Connection {
       ...this.#remote,
       state: this.#state,
       ageMs: Math.round(this.#settings.clock.now() - this.#openedAt),
-      openStreams: this.#openStreams,
+      openStreams: this.#idleness.openStreams,
+      streams: this.#streams,
       goawaysSent: this.#goawaysSent,
     };
   }
 
+  review(): void {
+    this.#keepalive.review();
+    if (this.#state !== "ready") return;
+    this.#age.review();
+    this.#idleness.review();
+    this.#announceMaxConcurrentStreams();
+  }
+
   retire(cause: RetireCause): void {
     if (this.#state !== "ready") return;
-    this.#state = "retiring";
-    this.#age?.cancel();
-    this.#report({ type: "retiring", cause });
+    this.#beginRetirement(cause);
     this.#sendNotice(this.#settings.clock.now() + this.#settings.goawayNoticeTimeoutMs, firstRetryMs);
   }
 
   destroy(cause: "graceOver" | "forced"): void {
+    this.#destroy(cause);
+  }
+
+  #destroy(cause: "graceOver" | "keepaliveTimeout" | "forced"): void {
     if (this.#state === "closed") return;
     this.#destroyCause = cause;
     // not session.destroy(): with a stuck stream it leaves the socket open
     this.#init.socket.destroy();
+  }
+
+  #announceMaxConcurrentStreams(): void {
+    const { maxConcurrentStreams } = this.#settings;
+    if (maxConcurrentStreams === this.#maxConcurrentStreams || this.#sessionIsClosing()) return;
+    this.#maxConcurrentStreams = maxConcurrentStreams;
+    this.#init.session.settings({ maxConcurrentStreams: Math.min(maxConcurrentStreams, 2 ** 32 - 1) });
+  }
+
+  #beginRetirement(cause: RetireCause): void {
+    this.#state = "retiring";
+    this.#age.stop();
+    this.#idleness.stop();
+    this.#report({ type: "retiring", cause });
   }
 
   #sendNotice(giveUpAt: number, retryMs: number): void {
@@ -140,13 +187,29 @@ export class Http2Connection implements Connection {
 
   #awaitPing(): void {
     this.#step = this.#settings.clock.setTimeout(
-      () => this.#drain({ kind: "unanswered" }),
+      () => afterPoll(() => this.#drain({ kind: "unanswered" })),
       this.#settings.goawayPingTimeoutMs,
     );
     // the callback gets an error when the session ends, or has too many PINGs under way: the timer decides then
     this.#init.session.ping((error) => {
       if (error === null) this.#drain({ kind: "acknowledged" });
     });
+  }
+
+  #onPing(): void {
+    if (this.#settings.minPingIntervalMs === 0 || this.#state !== "ready" || this.#sessionIsClosing()) return;
+    const { session } = this.#init;
+    // DATA that was sent shows in the window that the client has opened
+    const responses = `${this.#streams} ${this.#idleness.openStreams} ${session.state.remoteWindowSize}`;
+    if (!this.#pingPolicy.onPing(responses)) return;
+    this.#beginRetirement("tooManyPings");
+    session.goaway(
+      constants.NGHTTP2_ENHANCE_YOUR_CALM,
+      session.state.lastProcStreamID ?? 0,
+      Buffer.from("too_many_pings"),
+    );
+    this.#onGoaway();
+    this.#drain({ kind: "needless" });
   }
 
   #drain(notice: NoticeOutcome): void {
@@ -156,6 +219,7 @@ export class Http2Connection implements Connection {
     this.#onGoaway();
     this.#report({ type: "draining", notice });
     if (!this.#sessionIsClosing()) this.#init.session.close();
+    if (this.#idleness.openStreams === 0) this.#linger();
   }
 
   /** A closing session has sent its final GOAWAY. PING on a destroyed one throws. */
@@ -170,15 +234,28 @@ export class Http2Connection implements Connection {
     this.#grace = clock.setTimeout(() => this.destroy("graceOver"), maxConnectionAgeGraceMs);
   }
 
-  #onFinish(): void {
-    if (this.#state !== "draining") return;
-    this.#step = this.#settings.clock.setTimeout(() => this.#init.socket.destroy(), lingerMs);
+  #onStreamClose(): void {
+    this.#idleness.end();
+    if (this.#state === "draining" && this.#idleness.openStreams === 0) this.#linger();
+  }
+
+  /** A peer that goes on reading what is left has all the time it needs; one that does not would hold the socket. */
+  #linger(): void {
+    this.#step?.cancel();
+    const { unsentBytes } = this.#init.wire;
+    this.#step = this.#settings.clock.setTimeout(() => {
+      const left = this.#init.wire.unsentBytes;
+      if (left > 0 && left !== unsentBytes) this.#linger();
+      else this.#init.socket.destroy();
+    }, lingerMs);
   }
 
   #onClose(): void {
     const cause: CloseCause = this.#destroyCause ?? (this.#state === "ready" ? "other" : "retired");
     this.#state = "closed";
-    this.#age?.cancel();
+    this.#age.stop();
+    this.#idleness.stop();
+    this.#keepalive.stop();
     this.#grace?.cancel();
     this.#step?.cancel();
     this.#report({ type: "closed", cause });
@@ -192,6 +269,6 @@ export class Http2Connection implements Connection {
       | { readonly type: "draining"; readonly notice: NoticeOutcome }
       | { readonly type: "closed"; readonly cause: CloseCause },
   ): void {
-    this.#init.observer.onEvent({ ...event, connection: this.snapshot() });
+    this.#init.observer.onChange({ ...event, connection: this.snapshot() });
   }
 }

@@ -69,3 +69,9 @@ test("says why it is unsupported", () => {
   expect(reasonOf({ fd: 7 })).toMatchObject({ kind: "unsupported", reason: expect.stringContaining("write queue") });
   expect(reasonOf(idle)).toEqual({ kind: "unsupported", reason: "writing to its socket failed: EPERM" });
 });
+
+test("tells what waits in the write queue, or 0 where node does not tell", () => {
+  const unsentIn = (handle: unknown) => createDescriptorWire(socketWith(handle)).unsentBytes;
+  expect(unsentIn({ ...idle, writeQueueSize: 1_234 })).toBe(1_234);
+  for (const handle of [idle, undefined, null, {}, { writeQueueSize: "many" }]) expect(unsentIn(handle)).toBe(0);
+});

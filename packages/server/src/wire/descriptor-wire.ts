@@ -23,8 +23,12 @@ const partialWriteMs = 20;
  */
 export function createDescriptorWire(socket: Duplex, write: Write = writeSync): Wire {
   return {
+    get unsentBytes(): number {
+      const size = handleOf(socket)?.writeQueueSize;
+      return typeof size === "number" ? size : 0;
+    },
     inject(frame: Uint8Array): Injection {
-      const handle = (socket as { readonly _handle?: StreamHandle | null })._handle;
+      const handle = handleOf(socket);
       if (typeof handle?.fd !== "number" || handle.fd < 0) return unsupported("its socket has no file descriptor");
       if (typeof handle.writeQueueSize !== "number" || typeof handle.bytesWritten !== "number") {
         return unsupported("this version of node does not tell the length of a socket's write queue");
@@ -34,6 +38,10 @@ export function createDescriptorWire(socket: Duplex, write: Write = writeSync): 
       return writeAll(socket, handle.fd, frame, write);
     },
   };
+}
+
+function handleOf(socket: Duplex): StreamHandle | null | undefined {
+  return (socket as { readonly _handle?: StreamHandle | null })._handle;
 }
 
 /** A frame once begun must be completed before the session writes again, thus in this turn of the event loop. */

@@ -40,6 +40,9 @@ export function createGatedSocket(socket: TLSSocket): GatedSocket {
       set: (target, property, value) => Reflect.set(target, property, value, target),
     }),
     wire: {
+      get unsentBytes() {
+        return socket.writableLength + queuedBelow(socket);
+      },
       inject(frame: Uint8Array): Injection {
         if (!tracker.atBoundary || !socket.writable) return { kind: "busy" };
         socket.write(frame);
@@ -73,6 +76,24 @@ const exposed: readonly string[] = [
   // getPeerCertificate, getCipher, exportKeyingMaterial and so on, as many as this version of node has
   ...Object.getOwnPropertyNames(TLSSocket.prototype).filter((name) => !name.startsWith("_") && name !== "constructor"),
 ];
+
+/** What we use of the native handles below a TLS socket. They are private to node: all of it may be missing. */
+interface StreamHandle {
+  readonly writeQueueSize?: unknown;
+  /** Of the TLS handle: the TCP handle below it. */
+  readonly _parent?: StreamHandle | null;
+}
+
+/** Bytes that wait encrypted for the TCP handle, and in the TCP handle for the kernel. */
+function queuedBelow(socket: TLSSocket): number {
+  let queued = 0;
+  let handle = (socket as { readonly _handle?: StreamHandle | null })._handle;
+  while (handle) {
+    if (typeof handle.writeQueueSize === "number") queued += handle.writeQueueSize;
+    handle = handle._parent;
+  }
+  return queued;
+}
 
 /**
  * The stream node puts between the session and ours. `session.socket` is a proxy that leads to it: it binds the methods

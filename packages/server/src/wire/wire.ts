@@ -12,5 +12,13 @@ export type Injection =
 
 /** Writes frames of our own between those of a node:http2 session, behind the session's back. */
 export interface Wire {
+  /**
+   * How many bytes the session has handed down that the kernel has not taken yet; 0 also where node does not tell. Over
+   * TLS it is an upper bound, since what is being encrypted and sent is counted more than once.
+   *
+   * A session hands down more only when all it handed down before is taken. So two looks that find the same number above
+   * 0 mean that the kernel took nothing in between: the peer does not read. Any other pair of numbers means progress.
+   */
+  readonly unsentBytes: number;
   inject(frame: Uint8Array): Injection;
 }

@@ -1,0 +1,69 @@
+import type { Clock, Timer } from "../clock.ts";
+import { afterPoll } from "./after-poll.ts";
+
+export interface KeepaliveSettings {
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** What keepalive sees and does of its connection. */
+export interface KeepaliveLink {
+  /** Bytes read from the peer so far. */
+  bytesRead(): number;
+  sendPing(): void;
+  /** The peer has been silent since the PING. */
+  onDead(): void;
+}
+
+/**
+ * Finds peers that are gone without a word (gRFC A8): a PING when nothing was read for `keepaliveTimeMs`, and the end
+ * when nothing was read after it, not even its answer. Looks at a counter now and then instead of at every frame.
+ */
+export class Keepalive {
+  readonly #settings: KeepaliveSettings;
+  readonly #link: KeepaliveLink;
+  #bytesSeen = 0;
+  #timer: Timer | undefined;
+  #stopped = false;
+
+  constructor(settings: KeepaliveSettings, link: KeepaliveLink) {
+    this.#settings = settings;
+    this.#link = link;
+    this.review();
+  }
+
+  /** The settings may have changed. */
+  review(): void {
+    this.#timer?.cancel();
+    if (this.#stopped) return;
+    const { keepaliveTimeMs, clock } = this.#settings;
+    if (keepaliveTimeMs === Number.POSITIVE_INFINITY) return;
+    this.#bytesSeen = this.#link.bytesRead();
+    this.#timer = clock.setTimeout(() => {
+      if (this.#hasRead()) this.review();
+      else this.#ping();
+    }, keepaliveTimeMs);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  #ping(): void {
+    this.#link.sendPing();
+    this.#timer = this.#settings.clock.setTimeout(
+      () =>
+        afterPoll(() => {
+          if (this.#stopped || this.#hasRead()) this.review();
+          else this.#link.onDead();
+        }),
+      this.#settings.keepaliveTimeoutMs,
+    );
+  }
+
+  #hasRead(): boolean {
+    return this.#link.bytesRead() !== this.#bytesSeen;
+  }
+}
