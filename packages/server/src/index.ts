@@ -11,7 +11,7 @@ export type {
 export type { ConnectionTotals } from "./connection/connections.ts";
 export { connectionChannel } from "./events.ts";
 export type { ManageableServer } from "./intake/intake.ts";
-export { drainingSignal, podHeader } from "./interceptor.ts";
+export { drainingSignal, podHeader, streamAgeSignal } from "./interceptor.ts";
 export type { Lifecycle, LifecycleSnapshot, Phase, ShutdownOptions } from "./lifecycle.ts";
 export type { ChangeableOptions, LifecycleOptions } from "./options.ts";
 export { createLifecycle, manageConnections } from "./server-lifecycle.ts";

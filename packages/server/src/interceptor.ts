@@ -1,4 +1,5 @@
-import type { ContextKey, Interceptor } from "@connectrpc/connect";
+import type { ContextKey, ContextValues, Interceptor } from "@connectrpc/connect";
+import type { Timer } from "./clock.ts";
 
 /** Response header that names the pod that answered an RPC. */
 export const podHeader = "x-evenkeel-pod";
@@ -13,12 +14,24 @@ export const drainingSignal: ContextKey<AbortSignal> = {
   defaultValue: new AbortController().signal,
 };
 
+/**
+ * Context value that hints to a streaming handler that its stream is old: `context.values.get(streamAgeSignal)` aborts
+ * at the lifecycle's `maxStreamAgeMs`. A stream that ends then is opened anew, perhaps at another pod. Without that
+ * option, for unary RPCs, and without a lifecycle's interceptor it is a signal that never aborts.
+ */
+export const streamAgeSignal: ContextKey<AbortSignal> = {
+  id: Symbol("evenkeel.streamAge"),
+  defaultValue: new AbortController().signal,
+};
+
 /** What the interceptor tells and asks its lifecycle. */
 export interface RpcHost {
   readonly podName: string;
   readonly draining: AbortSignal;
   /** @returns what to call when the RPC has ended, as often as one likes */
   beginRpc(): () => void;
+  /** @returns the timer of a stream's maximum age, nothing when there is none */
+  onStreamAge(callback: () => void): Timer | undefined;
 }
 
 /**
@@ -27,7 +40,12 @@ export interface RpcHost {
  */
 export function createInterceptor(host: RpcHost): Interceptor {
   return (next) => async (request) => {
-    const end = host.beginRpc();
+    const endRpc = host.beginRpc();
+    const age = request.stream ? watchAge(host, request.contextValues) : undefined;
+    const end = (): void => {
+      age?.cancel();
+      endRpc();
+    };
     request.signal.addEventListener("abort", end, { once: true });
     request.contextValues.set(drainingSignal, host.draining);
     try {
@@ -42,6 +60,13 @@ export function createInterceptor(host: RpcHost): Interceptor {
       throw error;
     }
   };
+}
+
+function watchAge(host: RpcHost, contextValues: ContextValues): Timer | undefined {
+  const age = new AbortController();
+  const timer = host.onStreamAge(() => age.abort());
+  if (timer !== undefined) contextValues.set(streamAgeSignal, age.signal);
+  return timer;
 }
 
 /** A ConnectError's metadata become response headers or trailers. */

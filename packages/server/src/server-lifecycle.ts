@@ -1,6 +1,8 @@
 import { setMaxListeners } from "node:events";
 import type { Interceptor } from "@connectrpc/connect";
+import { maxDelayMs, type Timer } from "./clock.ts";
 import { Connections } from "./connection/connections.ts";
+import { jitterOf } from "./connection/max-age.ts";
 import { assertManageable, intakeFrom, isHttp2Server, type ManageableServer } from "./intake/intake.ts";
 import { createInterceptor } from "./interceptor.ts";
 import type { Lifecycle, LifecycleSnapshot, Phase, ShutdownOptions } from "./lifecycle.ts";
@@ -60,6 +62,7 @@ class ServerLifecycle implements Lifecycle {
       podName: settings.podName,
       draining: this.#draining.signal,
       beginRpc: () => this.#beginRpc(),
+      onStreamAge: (callback) => this.#onStreamAge(callback),
     });
   }
 
@@ -223,5 +226,11 @@ class ServerLifecycle implements Lifecycle {
       this.#rpcsInFlight--;
       this.#onProgress();
     };
+  }
+
+  #onStreamAge(callback: () => void): Timer | undefined {
+    const { maxStreamAgeMs, clock, random } = this.#settings;
+    if (maxStreamAgeMs === Number.POSITIVE_INFINITY) return undefined;
+    return clock.setTimeout(callback, Math.min(maxStreamAgeMs * jitterOf(random), maxDelayMs));
   }
 }

@@ -2,6 +2,11 @@ import { type Clock, maxDelayMs, type Random, type Timer } from "../clock.ts";
 
 const jitter = 0.1;
 
+/** @returns a factor that spreads ages by ±10 % */
+export function jitterOf(random: Random): number {
+  return 1 - jitter + 2 * jitter * random();
+}
+
 export interface MaxAgeSettings {
   readonly maxConnectionAgeMs: number;
   readonly clock: Clock;
@@ -20,7 +25,7 @@ export class MaxAge {
     this.#settings = settings;
     this.#onReached = onReached;
     this.#since = settings.clock.now();
-    this.#factor = 1 - jitter + 2 * jitter * settings.random();
+    this.#factor = jitterOf(settings.random);
     this.review();
   }
 

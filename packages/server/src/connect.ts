@@ -1,0 +1,1 @@
+export { type EndOldStreamsOptions, endOldStreams, streamEndTrailer } from "./end-old-streams.ts";
