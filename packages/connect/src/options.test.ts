@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import http from "node:http";
 import type { SecureClientSessionOptions } from "node:http2";
 import https from "node:https";
@@ -30,6 +31,10 @@ describe("options that are wrong throw at creation and name themselves", () => {
     [{ baseUrl, readMaxBytes: 0 }, /readMaxBytes: expected an integer from 1/],
     [{ baseUrl, writeMaxBytes: 2 ** 33 }, /writeMaxBytes: expected an integer/],
     [{ baseUrl, defaultTimeoutMs: Number.NaN }, /defaultTimeoutMs: expected a number/],
+    [{ baseUrl, healthCheck: true }, /healthCheck must be \{ service, timeoutMs\? \} or \{ path, .* got true/],
+    [{ baseUrl, healthCheck: null }, /healthCheck must be .* got null/],
+    [{ baseUrl, healthCheck: { serviceName: "" } }, /healthCheck must be .* got the key serviceName/],
+    [{ baseUrl, healthCheck: { path: "/", timeoutMs: 0 } }, /healthCheck\.timeoutMs must be above 0 and at most 2147/],
   ])("%j", (options, message) => {
     for (const create of [createConnectTransport, createGrpcTransport, createGrpcWebTransport]) {
       expect(() => create(options as unknown as ConnectTransportOptions)).toThrow(message);
@@ -41,6 +46,9 @@ describe("options that are wrong throw at creation and name themselves", () => {
     const channel = createChannel({ target: baseUrl, connector });
     expect(() => createGrpcTransport({ baseUrl, channel, connectTimeoutMs: 1 })).toThrow(
       /connectTimeoutMs with channel/,
+    );
+    expect(() => createGrpcTransport({ baseUrl, channel, healthCheck: { service: "" } })).toThrow(
+      /healthCheck with channel: give it to the transport that made the channel/,
     );
     expect(createGrpcTransport({ baseUrl, channel }).channel).toBe(channel);
     expect(createGrpcTransport({ baseUrl: `${baseUrl}/api`, channel }).channel).toBe(channel);
@@ -79,6 +87,7 @@ describe('httpVersion "1.1"', () => {
     [{ nodeOptions: { timeout: 1 } }, /nodeOptions\.timeout is not supported with HTTP\/1\.1: .*timeoutMs/],
     [{ nodeOptions: { agent: {}, createConnection() {} } }, /nodeOptions\.createConnection with agent/],
     [{ connectTimeoutMs: 0 }, /connectTimeoutMs: expected more than 0/],
+    [{ healthCheck: { service: "" } }, /healthCheck with httpVersion "1\.1" must be \{ path, .*HTTP\/2/],
   ])("does not take %j", (options, message) => {
     for (const create of [createConnectTransport, createGrpcWebTransport]) {
       expect(() => create({ baseUrl, httpVersion, ...options } as unknown as ConnectTransportOptions)).toThrow(message);
@@ -91,6 +100,17 @@ describe('httpVersion "1.1"', () => {
     for (const nodeOptions of [plain, tls]) createConnectTransport({ baseUrl, httpVersion, nodeOptions });
     createConnectTransport({ baseUrl, httpVersion, nodeOptions: () => plain });
   });
+});
+
+it("the README's table names every option, and no other", async () => {
+  const read = (path: string): Promise<string> => readFile(new URL(path, import.meta.url), "utf8");
+  const source = await read("./options.ts");
+  const [, types = ""] = /interface CommonOptions \{(.*)export interface ProtocolOptions/s.exec(source) ?? [];
+  const options = [...types.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => name);
+  const [, table = ""] = /## Options\n(.*?)\n## /s.exec(await read("../README.md")) ?? [];
+  const rows = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
+  expect(rows.length).toBeGreaterThan(20);
+  expect(rows.toSorted()).toEqual([...new Set(options)].toSorted());
 });
 
 it("options that are typed for node:http2 are taken", () => {

@@ -2,6 +2,7 @@ import type { BinaryReadOptions, BinaryWriteOptions, JsonReadOptions, JsonWriteO
 import type { Interceptor } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
 import { type Channel, durationOption, type Policy, parseTarget, type ResolverFactory } from "@evenkeel/core";
+import type { HealthCheck } from "@evenkeel/health";
 import type { NodeOptions } from "@evenkeel/http2";
 import { compressionBrotli, compressionGzip } from "./compression.ts";
 import { http1Channels } from "./http1/channels.ts";
@@ -26,6 +27,11 @@ interface CommonOptions {
   readonly connectTimeoutMs?: number;
   /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
   readonly waitForReady?: boolean;
+  /**
+   * Picks healthy connections alone: as `{ service }` says, watched over gRPC (gRFC A17, HTTP/2 only), or as `{ path }`
+   * answers. Default: every ready connection is healthy.
+   */
+  readonly healthCheck?: HealthCheck;
   /** Without a byte of the peer, until it is pinged. HTTP/2 only, as the next two. Default `Infinity`: never. */
   readonly pingIntervalMs?: number;
   /** Whether connections without a stream are pinged. Default false. */
@@ -144,6 +150,7 @@ const channelOptions = [
   "connectTimeoutMs",
   "waitForReady",
   "nodeOptions",
+  "healthCheck",
   ...pingOptions,
   "idleConnectionTimeoutMs",
 ];

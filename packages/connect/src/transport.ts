@@ -11,6 +11,7 @@ import {
   systemClock,
   systemRandom,
 } from "@evenkeel/core";
+import { healthChecking } from "@evenkeel/health";
 import { createHttp2Connector } from "@evenkeel/http2";
 import type { CallContext } from "./call.ts";
 import { CallScope } from "./call-scope.ts";
@@ -150,11 +151,25 @@ function createOwnChannel(options: ConnectTransportOptions): Channel {
   const { baseUrl, resolver, policy, connectTimeoutMs, waitForReady, idleConnectionTimeoutMs } = options;
   const channel = createChannel({
     target: baseUrl,
-    connector: createConnector(options),
+    connector: createCheckedConnector(options),
     ...given({ resolver, policy, connectTimeoutMs, waitForReady, idleTimeoutMs: idleConnectionTimeoutMs }),
   });
   if (options.httpVersion === "1.1") http1Channels.add(channel);
   return channel;
+}
+
+/** What dials, and asks what it dialled after its health. */
+function createCheckedConnector(options: ConnectTransportOptions): Connector {
+  const { baseUrl, healthCheck, httpVersion } = options;
+  const connector = createConnector(options);
+  if (healthCheck === undefined) return connector;
+  const checked = healthChecking(connector, healthCheck, { target: parseTarget(baseUrl).text });
+  const isPolled = "path" in healthCheck && healthCheck.path !== undefined;
+  if (httpVersion === "1.1" && !isPolled) {
+    const reason = "gRPC, in which services are watched, needs HTTP/2";
+    throw new TypeError(`healthCheck with httpVersion "1.1" must be { path, intervalMs?, timeoutMs? }: ${reason}`);
+  }
+  return checked;
 }
 
 /** What dials, by `httpVersion`. */

@@ -252,7 +252,9 @@ export class Channel {
       const active = this.#activity;
       if (active.kind !== "active") return;
       const { pool } = active;
-      const busy = this.#queue.length > 0 || [...this.#ready, ...pool.draining].some(({ inFlight }) => inFlight > 0);
+      // those that are not picked now, being suspect or unhealthy, may carry streams as well
+      const open = [...pool.members].flatMap(({ connection }) => connection ?? []);
+      const busy = this.#queue.length > 0 || [...open, ...pool.draining].some(({ inFlight }) => inFlight > 0);
       const left = busy ? this.#idleTimeoutMs : this.#lastUsedAt + this.#idleTimeoutMs - this.#clock.now();
       if (left > 0) {
         active.idle = this.#watchIdleness(left);

@@ -1,4 +1,5 @@
 import { channel } from "node:diagnostics_channel";
+import type { ConnectionHealth } from "./connection/health.ts";
 import type { Endpoint } from "./endpoint/endpoint.ts";
 import type { Outcome } from "./outcome/outcome.ts";
 import type { ResolverUpdate } from "./resolver/resolver.ts";
@@ -7,7 +8,7 @@ import type { ResolverUpdate } from "./resolver/resolver.ts";
 export interface Events {
   /** A resolver found something, or failed to. */
   "resolver.update": { readonly target: string; readonly update: ResolverUpdate };
-  /** A connection may take RPCs. */
+  /** A connection is made: it may take RPCs, with a health check once that says so. */
   "connection.ready": ConnectionEvent;
   /** A peer told a connection to end. */
   "connection.goaway": ConnectionEvent & {
@@ -17,6 +18,8 @@ export interface Events {
   };
   /** A peer does not answer, or is heard again. */
   "connection.suspicion": ConnectionEvent & { readonly suspect: boolean };
+  /** What its health check says of a connection changed. */
+  "connection.health": ConnectionEvent & ConnectionHealth;
   /** A connection ended, or was never made. */
   "connection.closed": ConnectionEvent & {
     readonly reason: Error;
@@ -44,6 +47,7 @@ const channels = {
   "connection.ready": channel("evenkeel:connection.ready"),
   "connection.goaway": channel("evenkeel:connection.goaway"),
   "connection.suspicion": channel("evenkeel:connection.suspicion"),
+  "connection.health": channel("evenkeel:connection.health"),
   "connection.closed": channel("evenkeel:connection.closed"),
   "attempt.end": channel("evenkeel:attempt.end"),
   warning: channel("evenkeel:warning"),

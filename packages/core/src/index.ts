@@ -18,10 +18,12 @@ export {
   usableEndpoints,
 } from "./endpoint/endpoint.ts";
 export type { ConnectivityState } from "./connection/state.ts";
+export type { ConnectionHealth } from "./connection/health.ts";
 export type { Connection, ConnectionEnd, ConnectionListener, Connector, Goaway } from "./connection/connection.ts";
 export type { HeaderList, RequestHead, Stream, StreamEnd, StreamListener } from "./connection/stream.ts";
 export { type EndpointChanges, reconcile } from "./pool/reconcile.ts";
 export { type BackoffOptions, backoffDelay, connectionBackoff } from "./pool/backoff.ts";
+export { setPatientTimeout } from "./pool/patient-timeout.ts";
 export type { Policy } from "./policy/policy.ts";
 export { type RoundRobinOptions, roundRobin } from "./policy/round-robin.ts";
 export { type LeastRequestOptions, leastRequest } from "./policy/least-request.ts";

@@ -1,4 +1,5 @@
 import type { Connection } from "./connection/connection.ts";
+import type { ConnectionHealth } from "./connection/health.ts";
 import type { ConnectivityState } from "./connection/state.ts";
 import { formatAddress } from "./endpoint/endpoint.ts";
 import { messageOf } from "./errors.ts";
@@ -32,6 +33,8 @@ export interface ConnectionSnapshot {
   readonly inFlight: number;
   /** Whether its peer does not answer at the moment. */
   readonly suspect: boolean;
+  /** Where there is a health check. */
+  readonly health?: ConnectionHealth;
   /** Attempts that ended on it. */
   readonly attempts: number;
   readonly failed: number;
@@ -53,6 +56,7 @@ export function snapshotOf(source: SnapshotSource): ChannelSnapshot {
     label: connection.label,
     inFlight: connection.inFlight,
     suspect: connection.suspect,
+    ...(connection.health === undefined ? {} : { health: { ...connection.health } }),
     ...source.attemptsOf(connection),
   });
   const endpointSnapshot = ({ endpoint, state, connection, lastError }: Member): EndpointSnapshot => ({

@@ -111,7 +111,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#receiveWindow = new ReceiveWindow(options.connectionWindowSize);
     this.#suspicion = new Suspicion(options.pingTimeoutMs, options.clock, {
       ping: () => this.#ping(),
-      hasStreams: () => this.#streams.size > 0,
+      hasStreams: () => this.#streams.rpcs > 0,
       changed: (suspect) => this.#suspected(suspect),
       dead: () => this.#dead(),
     });
@@ -125,11 +125,11 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   // what its owner calls
 
   get inFlight(): number {
-    return this.#streams.size;
+    return this.#streams.rpcs;
   }
 
   get maxStreams(): number {
-    return this.#settings.maxConcurrentStreams;
+    return this.#settings.maxConcurrentStreams - this.#streams.background;
   }
 
   get answered(): number {
@@ -147,12 +147,13 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     const stream = new ClientStream(this.#streams.nextId, this, listener, {
       method: head.method,
       endStream: head.endStream,
+      isBackground: head.background === true,
       sendWindow: this.#settings.initialWindowSize,
       receiveWindow: this.#options.initialWindowSize,
     });
     this.#streams.add(stream);
     this.#floodGuard.earn(framesWithAnswer);
-    if (this.#streams.size === 1) {
+    if (this.#streams.rpcs === 1 && !stream.isBackground) {
       setReferenced(socket, true);
       this.#suspicion.busy();
     }
@@ -165,7 +166,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#draining = true;
     this.#end ??= { reason: new Error(`${this.label} was closed`), orderly: true };
     if (!this.#ready) this.#abandon(this.#end);
-    else if (this.#streams.size === 0) this.#close();
+    else if (this.#streams.rpcs === 0) this.#close();
   }
 
   destroy(reason: Error): void {
@@ -181,18 +182,18 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   }
 
   ended(stream: ClientStream, how: StreamEnding, tell: () => void): void {
-    const wasFull = this.#streams.size >= this.maxStreams;
+    const wasFull = this.#streams.rpcs >= this.maxStreams;
     this.#streams.delete(stream, how === "cancelled");
     this.#sendQueue.delete(stream);
     if (this.#dataStream === stream) this.#dataStream = undefined;
     if (how === "cancelled") this.#floodGuard.earn(framesAfterReset);
-    if (how === "answered") this.#answered++;
-    if (how === "lost") this.#streamsLost++;
-    if (this.#streams.size === 0 && this.#socket !== undefined) setReferenced(this.#socket, false);
+    if (how === "answered" && !stream.isBackground) this.#answered++;
+    if (how === "lost" && !stream.isBackground) this.#streamsLost++;
+    if (this.#streams.rpcs === 0 && this.#socket !== undefined) setReferenced(this.#socket, false);
     tell();
     if (this.#closed) return;
     if (wasFull && this.#takesStreams) this.#listener.capacity();
-    if (this.#streams.size === 0 && this.#draining) this.#close();
+    if (this.#streams.rpcs === 0 && this.#draining) this.#close();
   }
 
   describe(what: string): string {
@@ -309,7 +310,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     for (const stream of this.#streams.all) {
       if (stream.id > this.#lastStreamId) stream.onRefused(reason);
     }
-    if (this.#streams.size === 0) this.#close();
+    if (this.#streams.rpcs === 0) this.#close();
   }
 
   windowUpdate(streamId: number, increment: number): void {
@@ -335,7 +336,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
 
   get #takesStreams(): boolean {
     if (!this.#ready || this.#draining || this.#closed) return false;
-    return this.#streams.size < this.maxStreams && this.writer.waitingBytes < maxWaitingBytes;
+    return this.#streams.rpcs < this.maxStreams && this.writer.waitingBytes < maxWaitingBytes;
   }
 
   #attach(socket: Duplex): void {
@@ -380,7 +381,7 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
     this.#ready = true;
     this.#keepalive = new Keepalive(this.#options, this.#options.clock, {
       ping: () => this.#ping(),
-      hasStreams: () => this.#streams.size > 0,
+      hasStreams: () => this.#streams.rpcs > 0,
       dead: () => this.#dead(),
     });
     this.#listener.ready();
@@ -460,8 +461,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #lost(what: string, cause?: Error): void {
     if (this.#closed) return;
     const reason = unavailable(this.describe(`${what}${this.#hint}`), cause);
-    if (this.#end === undefined || (this.#end.orderly && this.#streams.size > 0)) {
-      this.#end = { reason, orderly: this.#ready && cause === undefined && this.#streams.size === 0 };
+    if (this.#end === undefined || (this.#end.orderly && this.#streams.rpcs > 0)) {
+      this.#end = { reason, orderly: this.#ready && cause === undefined && this.#streams.rpcs === 0 };
     }
     this.#finish(this.#end.reason, this.#end.orderly);
   }

@@ -25,6 +25,8 @@ const nothing = new Uint8Array(0);
 /** One request and its response (RFC 9113, section 5.1), on the client's side. */
 export class ClientStream implements Stream {
   readonly id: number;
+  /** See `RequestHead.background`. */
+  readonly isBackground: boolean;
   readonly #owner: StreamOwner;
   readonly #listener: StreamListener;
   readonly #sendWindow: SendWindow;
@@ -55,11 +57,13 @@ export class ClientStream implements Stream {
     init: {
       readonly method: string;
       readonly endStream: boolean;
+      readonly isBackground: boolean;
       readonly sendWindow: number;
       readonly receiveWindow: number;
     },
   ) {
     this.id = id;
+    this.isBackground = init.isBackground;
     this.#owner = owner;
     this.#listener = listener;
     this.#hasNoBody = init.method === "HEAD";

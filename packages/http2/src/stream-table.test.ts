@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { ClientStream } from "./client-stream.ts";
 import { StreamTable } from "./stream-table.ts";
 
-const stream = (id: number): ClientStream => ({ id }) as ClientStream;
+const stream = (id: number, isBackground = false): ClientStream => ({ id, isBackground }) as ClientStream;
 
 /** A table in which the streams up to `last` were opened, and have ended but for `open`. */
 function tableOf(last: number, open: readonly number[] = []): StreamTable {
@@ -29,8 +29,18 @@ describe("StreamTable", () => {
     const table = tableOf(5, [3]);
     expect(table.find(3, "DATA")?.id).toBe(3);
     expect(table.all.map(({ id }) => id)).toEqual([3]);
-    expect(table.size).toBe(1);
+    expect(table.rpcs).toBe(1);
     expect(table.nextId).toBe(7);
+  });
+
+  it("tells RPCs from streams in the background", () => {
+    const table = tableOf(5, [3]);
+    const background = stream(7, true);
+    table.add(background);
+    expect([table.rpcs, table.background, table.all.length]).toEqual([1, 1, 2]);
+    table.delete(background, true);
+    table.delete(background, true);
+    expect([table.rpcs, table.background, table.all.length]).toEqual([1, 0, 1]);
   });
 
   it("refuses frames of streams that were never opened, and some of those that have ended", () => {

@@ -11,6 +11,8 @@ export class StreamTable {
   readonly #open = new Map<number, ClientStream>();
   /** What still arrives for these means nothing, while for others that ended it is the peer's error. */
   readonly #reset = new Set<number>();
+  /** Of those that are open. */
+  #background = 0;
   /** The highest id that was forgotten: of those up to it nothing is known. */
   #forgotten = 0;
   #nextId: number;
@@ -20,8 +22,14 @@ export class StreamTable {
     this.#nextId = firstId;
   }
 
-  get size(): number {
-    return this.#open.size;
+  /** Open streams, but for those in the background. */
+  get rpcs(): number {
+    return this.#open.size - this.#background;
+  }
+
+  /** Open streams that take room from the others, and count for nothing else. */
+  get background(): number {
+    return this.#background;
   }
 
   /** Those that are open, for a caller that may end them. */
@@ -41,11 +49,12 @@ export class StreamTable {
   add(stream: ClientStream): void {
     this.#nextId = stream.id + 2;
     this.#open.set(stream.id, stream);
+    if (stream.isBackground) this.#background++;
   }
 
   /** `isReset`: by us, so that the peer may not know of it yet. */
-  delete({ id }: ClientStream, isReset: boolean): void {
-    this.#open.delete(id);
+  delete({ id, isBackground }: ClientStream, isReset: boolean): void {
+    if (this.#open.delete(id) && isBackground) this.#background--;
     if (!isReset) return;
     this.#reset.add(id);
     if (this.#reset.size <= maxRemembered) return;

@@ -33,6 +33,8 @@ export class Http1Connection implements Connection {
   readonly #listener: ConnectionListener;
   readonly #giveUpDial: () => void;
   readonly #streams = new Set<Http1Stream>();
+  /** Of the streams, those that count for nothing but their socket. */
+  #background = 0;
   readonly #streamContext: Http1StreamContext;
   #route: Route | undefined;
   #answered = 0;
@@ -67,7 +69,7 @@ export class Http1Connection implements Connection {
   }
 
   get inFlight(): number {
-    return this.#streams.size;
+    return this.#streams.size - this.#background;
   }
 
   get answered(): number {
@@ -75,7 +77,7 @@ export class Http1Connection implements Connection {
   }
 
   get maxStreams(): number {
-    return this.#route?.maxStreams ?? Number.POSITIVE_INFINITY;
+    return (this.#route?.maxStreams ?? Number.POSITIVE_INFINITY) - this.#background;
   }
 
   open(head: RequestHead, listener: StreamListener): Stream {
@@ -99,8 +101,9 @@ export class Http1Connection implements Connection {
       });
       return deadStream;
     }
-    const stream = new Http1Stream(request, listener, this.#streamContext);
+    const stream = new Http1Stream(request, listener, this.#streamContext, head.background === true);
     this.#streams.add(stream);
+    if (stream.isBackground) this.#background++;
     return stream;
   }
 
@@ -125,7 +128,7 @@ export class Http1Connection implements Connection {
     }
     let streamsLost = 0;
     for (const stream of [...this.#streams]) {
-      if (stream.destroy(reason)) streamsLost++;
+      if (stream.destroy(reason) && !stream.isBackground) streamsLost++;
     }
     this.#finish(seen, false, streamsLost);
   }
@@ -158,15 +161,15 @@ export class Http1Connection implements Connection {
 
   #streamEnded(stream: Http1Stream, answered: boolean): void {
     const wasFull = this.inFlight >= this.maxStreams;
-    if (answered) this.#answered++;
-    this.#streams.delete(stream);
+    if (answered && !stream.isBackground) this.#answered++;
+    if (this.#streams.delete(stream) && stream.isBackground) this.#background--;
     // after its listener has heard of its end
     if (this.#draining) process.nextTick(() => this.#closeIfIdle());
     else if (wasFull) this.#listener.capacity();
   }
 
   #closeIfIdle(): void {
-    if (!this.#draining || this.#streams.size > 0 || this.#end === undefined) return;
+    if (!this.#draining || this.inFlight > 0 || this.#end === undefined) return;
     this.#finish(this.#end.reason, this.#end.orderly);
   }
 
@@ -174,6 +177,7 @@ export class Http1Connection implements Connection {
     if (this.#closed) return;
     this.#closed = true;
     this.#draining = true;
+    for (const stream of [...this.#streams]) stream.destroy(reason); // those in the background are not waited for
     this.#route?.close();
     this.#listener.closed({ reason, orderly, streamsLost });
   }

@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import {
   type Clock,
   type HeaderList,
@@ -10,7 +11,7 @@ import {
   type StreamListener,
   type Timer,
 } from "@evenkeel/core";
-import { connectEvent } from "@evenkeel/http2";
+import { connectEvent, setReferenced } from "@evenkeel/http2";
 import { requestError } from "./errors.ts";
 
 /** What a stream asks of its connection. */
@@ -27,6 +28,8 @@ export interface Http1StreamContext {
 
 /** One request and its response. */
 export class Http1Stream implements Stream {
+  /** See `RequestHead.background`. */
+  readonly isBackground: boolean;
   readonly #request: ClientRequest;
   readonly #listener: StreamListener;
   readonly #context: Http1StreamContext;
@@ -34,6 +37,7 @@ export class Http1Stream implements Stream {
   /** Of the socket: none yet, one that connects, one that can send; or one that was over when it was assigned. */
   #socket: "awaited" | "connecting" | "connected" | "lost" = "awaited";
   #connectTimer: Timer | undefined;
+  #giveBack: (() => void) | undefined;
   /** The head was handed to node, which sends it once the socket is connected. */
   #begun = false;
   #paused = false;
@@ -43,12 +47,14 @@ export class Http1Stream implements Stream {
   #over = false;
 
   /** The request must be new, in this turn; it may be ended. */
-  constructor(request: ClientRequest, listener: StreamListener, context: Http1StreamContext) {
+  constructor(request: ClientRequest, listener: StreamListener, context: Http1StreamContext, isBackground: boolean) {
+    this.isBackground = isBackground;
     this.#request = request;
     this.#listener = listener;
     this.#context = context;
     this.#begun = request.writableEnded;
     request.on("socket", (socket) => {
+      if (isBackground) this.#unreference(socket);
       const event = connectEvent(socket);
       if (event === undefined) {
         this.#socket = socket.writable ? "connected" : "lost";
@@ -149,6 +155,12 @@ export class Http1Stream implements Stream {
     }
   }
 
+  #unreference(socket: Socket): void {
+    setReferenced(socket, false);
+    // node may hand it straight to another request
+    this.#giveBack = () => setReferenced(socket, true);
+  }
+
   #limitConnecting(): void {
     const { clock, connectTimeoutMs } = this.#context;
     this.#connectTimer = clock.setTimeout(() => {
@@ -200,6 +212,7 @@ export class Http1Stream implements Stream {
     if (this.#over) return;
     this.#over = true;
     this.#connectTimer?.cancel();
+    this.#giveBack?.();
     this.#context.ended(this, end.kind === "complete");
     this.#listener.closed(end);
   }

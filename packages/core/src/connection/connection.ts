@@ -1,5 +1,6 @@
 import type { Endpoint } from "../endpoint/endpoint.ts";
 import type { Candidate } from "../load/candidate.ts";
+import type { ConnectionHealth } from "./health.ts";
 import type { RequestHead, Stream, StreamListener } from "./stream.ts";
 
 /** Dials endpoints. */
@@ -14,12 +15,14 @@ export interface Connection extends Candidate {
   endpoint: Endpoint;
   /** How messages and events name it: `connection 3 to pod-1 (10.0.0.1:8080)`. */
   readonly label: string;
-  /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
+  /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS, less the streams in the background. */
   readonly maxStreams: number;
   /** Streams whose response arrived whole. */
   readonly answered: number;
   /** Whether it does not answer: better ones are taken first, but it may come back. */
   readonly suspect: boolean;
+  /** What a health check says; `undefined` without one. */
+  readonly health?: ConnectionHealth | undefined;
   /**
    * Sends a request. `listener.closed` is called exactly once, never before `open` has returned; a connection that
    * cannot take the request closes it with fate `unsent`. Throws for headers that cannot be sent on any connection.
@@ -39,6 +42,8 @@ export interface ConnectionListener {
   capacity(): void;
   /** `suspect` changed. */
   suspicion(): void;
+  /** `health` changed. Only connectors that check it tell. */
+  health?(): void;
   /**
    * No new streams: the peer sent GOAWAY, or every stream id was used. May come twice; the streams that the peer refuses
    * are told after it.

@@ -11,6 +11,11 @@ export interface RequestHead {
   readonly furtherHeaders?: HeaderList;
   /** Whether no body follows. */
   readonly endStream: boolean;
+  /**
+   * Whether it is no RPC, but asks after the connection itself, as a health check does: it counts neither in `inFlight`
+   * and `answered` nor in `streamsLost`, and keeps neither the connection open nor the process alive. Default false.
+   */
+  readonly background?: boolean;
 }
 
 export type HeaderList = readonly (readonly [name: string, value: string])[];

@@ -68,19 +68,26 @@ export class Member {
     return this.#endpoint;
   }
 
-  /** `transientFailure` from the first failed dial until one succeeds, also while it dials again unless for an RPC. */
+  /**
+   * `transientFailure` from the first failed dial until one succeeds, also while it dials again unless for an RPC.
+   * A connection with a health check is `connecting` until that has said something, then `ready` only while it is
+   * healthy (gRFC A17).
+   */
   get state(): Exclude<ConnectivityState, "draining"> {
     const { kind } = this.#phase;
-    if (kind === "ready" || kind === "shutdown") return kind;
-    if (this.#failures > 0 && !this.#awaited) return "transientFailure";
+    if (kind === "shutdown") return kind;
+    const health = this.connection?.health?.state;
+    if (kind === "ready" && (health === undefined || health === "healthy")) return kind;
+    if (health === "unhealthy" || (this.#failures > 0 && !this.#awaited)) return "transientFailure";
     return kind === "idle" ? "idle" : "connecting";
   }
 
+  /** One that is made, healthy or not. */
   get connection(): Connection | undefined {
     return this.#phase.kind === "ready" ? this.#phase.connection : undefined;
   }
 
-  /** Why the last dial failed or the last connection ended; none while it is ready. */
+  /** Why the last dial failed, the last connection ended or is unhealthy; none while it is ready. */
   get lastError(): Error | undefined {
     return this.#lastError;
   }
@@ -151,9 +158,9 @@ export class Member {
         wasReady = true;
         this.#phase.timeout.cancel();
         this.#releaseDial();
-        this.#lastError = undefined;
         connection().endpoint = this.#endpoint;
         this.#phase = { kind: "ready", connection: connection(), since: this.#context.clock.now() };
+        if (this.state === "ready") this.#lastError = undefined;
         publish("connection.ready", event());
         this.#context.changed();
       },
@@ -161,6 +168,11 @@ export class Member {
       suspicion: () => {
         publish("connection.suspicion", { ...event(), suspect: connection().suspect });
         if (this.#isCurrent(connection())) this.#context.changed();
+      },
+      health: () => {
+        const { health } = connection();
+        if (health !== undefined) publish("connection.health", { ...event(), ...health });
+        if (this.#isCurrent(connection())) this.#onHealth(connection());
       },
       goaway: (goaway) => {
         publish("connection.goaway", { ...event(), ...goaway });
@@ -177,6 +189,14 @@ export class Member {
   #isCurrent(connection: Connection): boolean {
     const phase = this.#phase;
     return (phase.kind === "connecting" || phase.kind === "ready") && phase.connection === connection;
+  }
+
+  #onHealth({ health, label }: Connection): void {
+    if (health?.state === "healthy") this.#lastError = undefined;
+    else if (health?.state === "unhealthy") {
+      this.#fail(new StatusError(StatusCode.unavailable, `${label} is unhealthy: ${health.reason}`));
+    }
+    this.#context.changed();
   }
 
   #onGoaway(connection: Connection, goaway: Goaway): void {

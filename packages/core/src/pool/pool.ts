@@ -61,7 +61,9 @@ export class Pool {
 
   /** The connections that RPCs may be sent on; those that stay keep their order. Suspects only where all are. */
   get ready(): readonly Connection[] {
-    const ready = [...this.#members.values()].flatMap(({ connection }) => connection ?? []);
+    const ready = [...this.#members.values()].flatMap(({ state, connection }) =>
+      state === "ready" && connection !== undefined ? connection : [],
+    );
     const trusted = ready.filter(({ suspect }) => !suspect);
     return trusted.length > 0 ? trusted : ready;
   }

@@ -29,7 +29,9 @@ export function describeUnavailability({ target, resolution, members, ready }: U
   const last = error === undefined ? "no dial has failed yet" : `last error: ${messageOf(error)}`;
   const names = members.slice(0, 3).map(({ endpoint }) => describeEndpoint(endpoint));
   const more = members.length > 3 ? ` and ${members.length - 3} more` : "";
-  return `${target}: no connection to any of ${names.join(", ")}${more} is ready; ${last}${stale}`;
+  const unhealthy = members.filter(({ connection }) => connection?.health?.state === "unhealthy").length;
+  const lacking = unhealthy === 0 ? "ready" : unhealthy === members.length ? "healthy" : "ready and healthy";
+  return `${target}: no connection to any of ${names.join(", ")}${more} is ${lacking}; ${last}${stale}`;
 }
 
 /** The error to blame: the newest of a connection, else the resolver's. */
