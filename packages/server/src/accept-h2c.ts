@@ -33,7 +33,10 @@ export function acceptH2c(http1Server: Http1Server, http2Server: Http2Server): v
     const ends = (watchers.get(http1Server) ?? []).map((watch) => watch(socket));
     onFirstBytes(socket, http1Server.headersTimeout, (outcome) => {
       undecided.delete(socket);
-      if (outcome === "h2c") http2Server.emit("connection", socket);
+      if (outcome === "h2c") {
+        socket.allowHalfOpen = false; // as the sockets of a server of HTTP/2 are: the session does not end by itself
+        http2Server.emit("connection", socket);
+      }
       if (outcome === "http/1.1") proceed();
       for (const end of ends) end();
     });

@@ -46,9 +46,10 @@ describe.each([
   { name: "TLS", secure: true },
 ])("over $name", ({ secure }) => {
   test("an idle connection is retired in two phases, one with a stream is not", async () => {
-    const { lifecycle, client } = await setUp(secure, never, { maxConnectionIdleMs: 50 });
+    const { lifecycle, client } = await setUp(secure, never, {});
     client.request("/wait");
     await until("the stream", () => only(lifecycle)?.openStreams === 1);
+    lifecycle.update({ maxConnectionIdleMs: 50 });
     await new Promise((resolve) => setTimeout(resolve, 150));
     expect(only(lifecycle)).toMatchObject({ state: "ready", openStreams: 1 });
     client.send(3, 0, 1, Buffer.from([0, 0, 0, 8])); // RST_STREAM(CANCEL)
