@@ -220,6 +220,22 @@ describe("a watched service", () => {
     expect(load.failures).toEqual([]);
   });
 
+  it("on connections that are retired again and again loses no RPC", async () => {
+    const servers = [await startServer("pod-1"), await startServer("pod-2")];
+    for (const { registry, lifecycle } of servers) {
+      registry.set(watch.service, "serving");
+      lifecycle.update({ maxConnectionAgeMs: 100 });
+    }
+    const goaways = collect("connection.goaway");
+    const { client, transport } = clientOf(servers, { healthCheck: watch });
+    const load = new Load(client);
+    await expect.poll(() => goaways.length, { interval: 1, timeout: 15_000 }).toBeGreaterThan(10);
+    await load.end();
+    expect(load.failures).toEqual([]);
+    await transport.close();
+    for (const { sockets } of servers) await expect.poll(() => sockets.size, { interval: 1 }).toBe(0);
+  });
+
   it("is not watched any more by a transport that was closed, or idle for long enough", async () => {
     const server = await startServer("pod-1");
     server.registry.set(watch.service, "serving");

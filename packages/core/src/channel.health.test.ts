@@ -107,6 +107,21 @@ describe("a connection whose health", () => {
     connector.say("pod-1", "healthy");
     expect(startRpc(channel).outcome).toBe("pod-1");
   });
+
+  test("is pending again makes RPCs wait, whatever failed before it was good", () => {
+    const { clock, connector, channel } = checkedChannel(1);
+    connector.latest("pod-1").lose(new Error("ECONNRESET"));
+    clock.tick(1_000);
+    connector.latest("pod-1").becomeReady();
+    connector.say("pod-1", "healthy");
+    clock.tick(60_000);
+    connector.say("pod-1", "pending");
+    expect(channel.state).toBe("connecting");
+    const rpc = startRpc(channel);
+    expect(rpc.settled).toBe(0);
+    connector.say("pod-1", "healthy");
+    expect(rpc.outcome).toBe("pod-1");
+  });
 });
 
 test("streams on unhealthy and suspect connections keep the channel from going idle", () => {

@@ -78,7 +78,9 @@ export class Member {
     if (kind === "shutdown") return kind;
     const health = this.connection?.health?.state;
     if (kind === "ready" && (health === undefined || health === "healthy")) return kind;
-    if (health === "unhealthy" || (this.#failures > 0 && !this.#awaited)) return "transientFailure";
+    // a connection whose watch begins anew has failures of old, and no error
+    const isFailing = this.#failures > 0 && !this.#awaited && this.#lastError !== undefined;
+    if (health === "unhealthy" || isFailing) return "transientFailure";
     return kind === "idle" ? "idle" : "connecting";
   }
 

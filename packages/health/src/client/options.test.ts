@@ -43,7 +43,11 @@ describe("healthCheck", () => {
     ],
     [{ path: "/", intervalMs: 0 }, RangeError, /^healthCheck\.intervalMs must be above 0 and at most 2147483647 mill/],
     [{ path: "/", timeoutMs: Number.POSITIVE_INFINITY }, RangeError, /^healthCheck\.timeoutMs must .*, got Infinity$/],
-    [{ service: "", timeoutMs: Number.NaN }, TypeError, /^healthCheck\.timeoutMs must be a number/],
+    [
+      { service: "", timeoutMs: Number.NaN },
+      TypeError,
+      /^healthCheck\.timeoutMs must be a number of milliseconds, got NaN/,
+    ],
     [{ service: "", timeoutMs: -1 }, RangeError, /^healthCheck\.timeoutMs must be above 0/],
   ])("refuses %j", (check, type, message) => {
     expect(() => healthCheckSettings(check as HealthCheck)).toThrow(type);

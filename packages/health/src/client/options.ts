@@ -7,7 +7,10 @@ export type HealthCheck = HealthWatchCheck | HealthPollCheck;
 export interface HealthWatchCheck {
   /** The full name of the service, such as `shop.OrderService`; `""` for the server as a whole. */
   readonly service: string;
-  /** A connection whose watch says nothing for so long, in milliseconds, is unhealthy until it does. Default 5 000. */
+  /**
+   * A connection whose watch brings no first answer in this time, in milliseconds, is unhealthy until it does. Default
+   * 5 000.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -64,7 +67,9 @@ function pathOption(path: string): string {
 
 function msOption(name: string, value: number): number {
   if (typeof value !== "number" || Number.isNaN(value)) {
-    throw new TypeError(`healthCheck.${name} must be a number of milliseconds, got ${JSON.stringify(value)}`);
+    throw new TypeError(
+      `healthCheck.${name} must be a number of milliseconds, got ${Number.isNaN(value) ? value : JSON.stringify(value)}`,
+    );
   }
   if (value > 0 && value <= maxMs) return value;
   throw new RangeError(`healthCheck.${name} must be above 0 and at most ${maxMs} milliseconds, got ${value}`);

@@ -101,6 +101,26 @@ describe("a poll", () => {
     expect(clock.nextInMs).toBe(5_000);
   });
 
+  it("that is lost after a good one is asked once more at once: a server may have closed the idle socket", async () => {
+    const checked = ready();
+    const { clock, inner, told } = checked;
+    const lose = async (): Promise<void> => {
+      inner.lastStream.break({ fate: "ambiguous", error: new Error("ECONNRESET") });
+      await clock.advance(0);
+    };
+    for (let time = 1; time <= 2; time++) {
+      await answer(checked, 200);
+      await clock.advance(5_000);
+      await lose();
+      expect(inner.inFlight).toBe(1);
+    }
+    expect(told).toEqual(["ready", "healthy: GET /readyz: HTTP 200"]);
+    await lose();
+    expect(told.at(-1)).toBe("unhealthy: GET /readyz: ECONNRESET");
+    expect(inner.inFlight).toBe(0);
+    expect(clock.nextInMs).toBe(5_000);
+  });
+
   it("waits while the connection is full, which says nothing of its health", async () => {
     const checked = ready();
     const { clock, inner, connection } = checked;

@@ -33,6 +33,8 @@ export class PollChecker implements Checker {
   /** Whether the path was ever there. */
   #isThere = false;
   #warned = false;
+  /** Whether the question under way is asked for the second time. */
+  #repeats = false;
   #stopped = false;
 
   constructor(options: PollCheckerOptions, peer: CheckedPeer) {
@@ -71,8 +73,8 @@ export class PollChecker implements Checker {
       // with its connection, it may be, which is told in this turn: there is nothing to say of it then
       queueMicrotask(() => {
         if (this.#stopped) return;
-        if (!isAnswered && end.kind === "broken") this.#unhealthy(messageOf(end.error));
-        this.#askAgain();
+        if (!isAnswered && end.kind === "broken") this.#lost(end.error);
+        else this.#askAgain();
       });
     };
     try {
@@ -96,7 +98,19 @@ export class PollChecker implements Checker {
     }
   }
 
+  /** It may have met a socket that its server had just closed for being idle: one that was healthy is asked once more. */
+  #lost(error: Error): void {
+    if (!this.#repeats && this.#peer.health.state === "healthy") {
+      this.#repeats = true;
+      this.#ask();
+      return;
+    }
+    this.#unhealthy(messageOf(error));
+    this.#askAgain();
+  }
+
   #answered(status: number): void {
+    this.#repeats = false;
     const isOk = status >= 200 && status < 300;
     if (isOk) {
       this.#isThere = true;

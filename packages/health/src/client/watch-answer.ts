@@ -1,11 +1,22 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type HeaderList, messageOf, StatusCode, type StreamEnd, type StreamListener } from "@evenkeel/core";
+import {
+  type Clock,
+  type HeaderList,
+  messageOf,
+  StatusCode,
+  type StreamEnd,
+  type StreamListener,
+} from "@evenkeel/core";
 import { HealthCheckResponseSchema } from "../gen/grpc/health/v1/health_pb.ts";
 
 /** Largest message that is taken: one with a status has 2 bytes. */
 const maxMessageBytes = 4 * 1024;
 /** Of an envelope: flags, and the length of its message. */
 const prefixBytes = 5;
+/** Messages that are taken in a second: each may have all connections chosen from anew. */
+const maxPerSecond = 100;
+/** Of a reason, in characters: it comes into the messages of RPCs, and parts of it from the peer. */
+const maxReasonLength = 400;
 
 /** How a watch ended. */
 export type WatchEnd =
@@ -25,13 +36,18 @@ export interface WatchReader {
 /** Reads the response of `Watch`: gRPC over HTTP/2, without compression, as none is offered. */
 export class WatchAnswer implements StreamListener {
   readonly #reader: WatchReader;
+  readonly #clock: Clock;
+  /** Messages since `#countedFrom`. */
+  #count = 0;
+  #countedFrom = Number.NEGATIVE_INFINITY;
   #buffered: Buffer = Buffer.alloc(0);
   #headers: HeaderList = [];
   #trailers: HeaderList = [];
   #over = false;
 
-  constructor(reader: WatchReader) {
+  constructor(reader: WatchReader, clock: Clock) {
     this.#reader = reader;
+    this.#clock = clock;
   }
 
   headers(status: number, headers: HeaderList): void {
@@ -82,6 +98,10 @@ export class WatchAnswer implements StreamListener {
   }
 
   #message(bytes: Uint8Array): void {
+    if (this.#isTooMuch()) {
+      this.#end({ kind: "malformed", reason: `more than ${maxPerSecond} messages in a second` });
+      return;
+    }
     let status: number;
     try {
       ({ status } = fromBinary(HealthCheckResponseSchema, bytes));
@@ -92,11 +112,20 @@ export class WatchAnswer implements StreamListener {
     this.#reader.status(status);
   }
 
+  #isTooMuch(): boolean {
+    const now = this.#clock.now();
+    if (now - this.#countedFrom >= 1_000) {
+      this.#countedFrom = now;
+      this.#count = 0;
+    }
+    return ++this.#count > maxPerSecond;
+  }
+
   #end(end: WatchEnd): void {
     if (this.#over) return;
     this.#over = true;
     this.#buffered = Buffer.alloc(0);
-    this.#reader.ended(end);
+    this.#reader.ended({ ...end, reason: end.reason.slice(0, maxReasonLength) });
   }
 }
 
@@ -108,7 +137,7 @@ function fieldOf(headers: HeaderList, name: string): string | undefined {
 function describe(status: string, message: string): string {
   const name = Object.entries(StatusCode).find(([, code]) => String(code) === status)?.[0];
   const code = name === undefined ? `grpc-status ${status}` : name.replace(/[A-Z]/g, "_$&").toUpperCase();
-  return message === "" ? code : `${code}: ${decoded(message).slice(0, 200)}`;
+  return message === "" ? code : `${code}: ${decoded(message)}`;
 }
 
 /** `grpc-message` is percent-encoded; what is not is taken as it is. */

@@ -291,6 +291,32 @@ describe("a watch that ends", () => {
     },
   );
 
+  it("that floods the watch with changes is not heard for a while", async () => {
+    const checked = ready();
+    const { clock, inner, told } = checked;
+    for (let second = 0; second < 10; second++) {
+      for (let change = 0; change < 100; change++) say(inner.lastStream, change % 2 === 0 ? SERVING : NOT_SERVING);
+      clock.tick(1_000);
+    }
+    expect(told).toHaveLength(1_001);
+    const flood = Buffer.concat(Array.from({ length: 10_000 }, (_, change) => statusMessage(1 + (change % 2))));
+    inner.lastStream.sendData(flood);
+    await settle(checked);
+    expect(told.length).toBeLessThan(1_200);
+    expect(told.at(-1)).toMatch(/^unhealthy: .* more than 100 messages in a second$/);
+    expect(inner.inFlight).toBe(0);
+    expect(clock.nextInMs).toBe(1_000);
+  });
+
+  it("that says a lot about it is quoted in part", async () => {
+    const checked = ready();
+    const { inner, told } = checked;
+    inner.lastStream.sendHeaders(200, [["content-type", "x".repeat(50_000)]]);
+    await settle(checked);
+    expect(told.at(-1)).toMatch(/^unhealthy: its health watch failed: content-type xxx/);
+    expect(told.at(-1)?.length).toBeLessThan(600);
+  });
+
   it("takes no more than a message's worth of memory", () => {
     const { inner, told } = ready();
     inner.lastStream.sendHeaders(200, grpcHeaders);

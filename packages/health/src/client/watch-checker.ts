@@ -84,7 +84,7 @@ export class WatchChecker implements Checker {
     try {
       const stream = peer.open(
         head,
-        new WatchAnswer({ status: (status) => this.#told(status), ended: (end) => this.#ended(end) }),
+        new WatchAnswer({ status: (status) => this.#told(status), ended: (end) => this.#ended(end) }, peer.clock),
       );
       this.#stream = stream;
       stream.end(this.#request);

@@ -29,7 +29,7 @@ class StatusRegistry implements HealthRegistry {
         throw new TypeError(`${name} is no option: expected statuses or lifecycle`);
       }
     }
-    const given: Readonly<Record<string, HealthStatus>> = options.statuses ?? { "": "serving" };
+    const given: Readonly<Record<string, HealthStatus>> = { "": "serving", ...options.statuses };
     for (const [service, status] of Object.entries(given)) {
       this.#statuses.set(service, checked(status, `statuses[${JSON.stringify(service)}]`));
     }

@@ -40,7 +40,11 @@ describe("a registry", () => {
 
   it("tells what was set", () => {
     const registry = createHealthRegistry({ statuses: { "shop.OrderService": "unknown" } });
-    expect([...registry.list()]).toEqual([["shop.OrderService", "unknown"]]);
+    expect([...registry.list()]).toEqual([
+      ["", "serving"],
+      ["shop.OrderService", "unknown"],
+    ]);
+    expect(createHealthRegistry({ statuses: { "": "notServing" } }).get("")).toBe("notServing");
     registry.set("shop.OrderService", "serving");
     registry.set("shop.CartService", "notServing");
     expect([registry.get("shop.OrderService"), registry.get("shop.CartService")]).toEqual(["serving", "notServing"]);

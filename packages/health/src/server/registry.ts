@@ -14,7 +14,7 @@ export interface HealthLifecycle {
 export type HealthPhase = "serving" | "notReady" | "draining" | "closed";
 
 export interface HealthRegistryOptions {
-  /** Statuses at the start, by the full name of a service. Default: `""`, the server as a whole, is serving. */
+  /** Statuses at the start, by the full name of a service. `""`, the server as a whole, is serving unless it is here. */
   readonly statuses?: Readonly<Record<string, HealthStatus>>;
   /** `notReady` is `shutdown()`, the first thing in a drain; `draining` and `closed` are `close()`. Default: none. */
   readonly lifecycle?: HealthLifecycle;

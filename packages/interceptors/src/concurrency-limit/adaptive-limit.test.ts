@@ -88,6 +88,36 @@ describe("in a simulation, the limit", () => {
     expect(unlimited.run(5).answered).toBeLessThan(100);
   });
 
+  test.each([0.2, 0.5, 0.8])(
+    "is not led by a client that gives RPCs less time than they take (%d of them)",
+    (share) => {
+      const arrivals = 1_000;
+      const simulation = simulate({ workers: 400, workMs: exponential(50), arrivals });
+      simulation.run(10);
+      const { clock, limiter } = simulation;
+      let denied = 0;
+      const arrive = (): void => {
+        const place = limiter.tryBegin(true);
+        if (place === undefined) denied++;
+        else clock.setTimeout(() => place.release("dropped"), 5);
+        clock.setTimeout(arrive, (1_000 / arrivals) * (1 / share - 1));
+      };
+      arrive();
+      simulation.run(20);
+      denied = 0;
+      const { answered, rejected } = simulation.run(20);
+      expect(answered).toBeGreaterThan(arrivals * 20 * 0.95);
+      expect(rejected - denied).toBeLessThan(arrivals * 20 * 0.05);
+    },
+  );
+
+  test("falls where nothing is answered, whatever the time that RPCs are given", () => {
+    const simulation = simulate({ deadlineMs: 15 });
+    simulation.run(15);
+    // alone, about half would be done in time; of 20 workers that makes 500 a second
+    expect(simulation.run(20).answered).toBeGreaterThan(20 * 200);
+  });
+
   test("does not move while the server has little to do, or nothing", () => {
     const simulation = simulate();
     simulation.run(20);

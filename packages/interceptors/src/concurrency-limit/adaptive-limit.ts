@@ -12,6 +12,15 @@ export interface AdaptiveLimitSettings {
   readonly random: Random;
 }
 
+/** RPCs that ended, as far as they count. */
+interface Window {
+  succeeded: number;
+  dropped: number;
+  /** Dropped before they had taken as long as RPCs take alone. */
+  impatient: number;
+  sumMs: number;
+}
+
 /** RPCs that a window has at least. */
 const leastWindow = 30;
 /** A window takes at most so much of the limit away, before smoothing: what is slow may be an accident. */
@@ -47,7 +56,7 @@ export class AdaptiveLimit {
   #quiet: number;
   /** RPCs that will tell how long they took. */
   #open = 0;
-  #window: { succeeded: number; dropped: number; sumMs: number } = { succeeded: 0, dropped: 0, sumMs: 0 };
+  #window: Window = { succeeded: 0, dropped: 0, impatient: 0, sumMs: 0 };
   #probe: Probe | undefined;
   #probes = 0;
   /** The limit at the last probe. */
@@ -113,12 +122,16 @@ export class AdaptiveLimit {
     this.#update(nowMs);
   }
 
-  /** It was too late: a sign of too much work, in proportion to how many are. */
+  /**
+   * It was too late: a sign of too much work, in proportion to how many are. One that had less time than RPCs take alone
+   * is none while others are answered: a client with such deadlines would take the limit from all the others.
+   */
   drop(startedMs: number, concurrency: number): void {
     const nowMs = this.#leave();
     this.#probe?.forget(startedMs);
     if (this.#probe !== undefined || !this.#counts(concurrency)) return;
-    this.#window.dropped++;
+    if (nowMs - startedMs < (this.#baseMs ?? 0)) this.#window.impatient++;
+    else this.#window.dropped++;
     this.#update(nowMs);
   }
 
@@ -148,10 +161,11 @@ export class AdaptiveLimit {
   }
 
   #update(nowMs: number): void {
-    const { succeeded, dropped, sumMs } = this.#window;
-    const count = succeeded + dropped;
+    const { succeeded, dropped, impatient, sumMs } = this.#window;
+    // who waits for less time than RPCs take says nothing of the load, unless nobody is answered at all
+    const count = succeeded + dropped + (succeeded === 0 ? impatient : 0);
     if (count < Math.max(leastWindow, this.#limit)) return;
-    this.#window = { succeeded: 0, dropped: 0, sumMs: 0 };
+    this.#window = { succeeded: 0, dropped: 0, impatient: 0, sumMs: 0 };
     let gradient = 1;
     if (succeeded > 0) {
       this.#rttMs = sumMs / succeeded;
@@ -197,7 +211,7 @@ export class AdaptiveLimit {
     this.#probedLimit = this.#limit;
     this.#probe = undefined;
     this.#hasRejected = false;
-    this.#window = { succeeded: 0, dropped: 0, sumMs: 0 };
+    this.#window = { succeeded: 0, dropped: 0, impatient: 0, sumMs: 0 };
   }
 
   #measured(rttMs: number): void {
