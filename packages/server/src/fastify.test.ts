@@ -213,7 +213,7 @@ describe("probes", () => {
     expect(await get("/readyz")).toMatchObject({ status: 503, body: '{"ready":false,"phase":"notReady"}' });
     expect(await get("/health/live")).toMatchObject({ status: 200, body: '{"live":true,"phase":"notReady"}' });
     await clock.advance(5_000);
-    expect(app.lifecycle.phase).toBe("draining");
+    await until("the drain", () => app.lifecycle.phase === "draining");
     expect(await get("/health/live")).toMatchObject({
       ...{ status: 200, connection: "close", body: '{"live":true,"phase":"draining"}' },
     });

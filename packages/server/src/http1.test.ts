@@ -161,7 +161,7 @@ test("in a shutdown, idle connections are closed after 5 s; a response under way
   await served.get();
   const done = served.lifecycle.shutdown();
   await clock.advance(0);
-  expect(served.server.listening).toBe(false);
+  await until("the end of listening", () => !served.server.listening);
   expect(served.lifecycle.snapshot().connections).toHaveLength(2);
   await clock.advance(5_000);
   await until("the idle one is gone", () => served.lifecycle.snapshot().connections.length === 1);

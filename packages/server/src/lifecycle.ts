@@ -48,7 +48,9 @@ export interface Lifecycle {
   /** Aborts when the servers stop to listen: streams without an end of their own should end now. */
   readonly draining: AbortSignal;
 
-  /** Calls back on every change of phase. @returns what ends that. */
+  /**
+   * Calls back on every change of phase. Nothing waits for what an asynchronous callback does. @returns what ends that.
+   */
   onPhase(callback: (phase: Phase) => void): () => void;
 
   /**

@@ -92,6 +92,31 @@ describe.each([
     expect(client.dataOf(stream).toString()).toBe("late");
   });
 
+  test.each<[string, (client: RawClient) => void]>([
+    ["WINDOW_UPDATEs", (client) => client.openWindow(0, 1)],
+    ["SETTINGS", (client) => client.send(4, 0, 0, Buffer.alloc(0))],
+    ["streams that it resets", (client) => client.send(3, 0, client.request("/wait"), Buffer.from([0, 0, 0, 8]))],
+  ])("%s of the client do not excuse its PINGs", async (_, excuse) => {
+    const { client } = await setUp(secure, never, { minPingIntervalMs: 60_000 });
+    for (let count = 1; count <= 8; count++) {
+      excuse(client);
+      ping(client);
+      await until("the answer", () => client.of("PING").length === count || client.ended);
+      if (client.of("GOAWAY").length > 0) break;
+    }
+    await until("GOAWAY", () => client.of("GOAWAY").length > 0, 1_000);
+  });
+
+  test("limits that change often do not end connections whose client is slow to acknowledge them", async () => {
+    const { lifecycle, client } = await setUp(secure, never, {});
+    client.request("/wait");
+    await until("the stream", () => only(lifecycle)?.openStreams === 1);
+    for (let limit = 1; limit <= 30; limit++) lifecycle.update({ maxConcurrentStreams: limit });
+    await until("the last one", () => client.closed || maxStreamsOf(client.of("SETTINGS").at(-1)!) === 30);
+    expect(client.closed).toBe(false);
+    expect(only(lifecycle)?.openStreams).toBe(1);
+  });
+
   test("responses keep PINGs from being too many", async () => {
     const { client } = await setUp(secure, done, { minPingIntervalMs: 60_000 });
     for (let round = 0; round < 20; round++) {

@@ -126,3 +126,13 @@ test.each([
   expect(() => resolveOptions({ [name]: value })).toThrow(type);
   expect(() => resolveOptions({ [name]: value })).toThrow(name);
 });
+
+test("null is a mistake, not a default", () => {
+  expect(() => resolveOptions({ drainTimeoutMs: null } as object)).toThrow("drainTimeoutMs must be");
+  expect(() => resolveOptions({ podName: null } as object)).toThrow("podName must be a string");
+  expect(() => changeLimits(resolveOptions({}), { maxConnections: null } as object)).toThrow(TypeError);
+  for (const options of [null, 7, "fast"]) {
+    expect(() => resolveOptions(options as never)).toThrow("the options must be an object");
+    expect(() => changeLimits(resolveOptions({}), options as never)).toThrow("the options must be an object");
+  }
+});

@@ -137,14 +137,15 @@ const fixedNames = ["podName", "exit", "clock", "random"];
 
 /** @throws TypeError or RangeError that names the option and what it allows. */
 export function resolveOptions(options: LifecycleOptions): Settings {
+  checkObject(options);
   checkNames(options, [...limitNames, ...fixedNames]);
   const defaults = Object.fromEntries(limitNames.map((name) => [name, limits[name][0]])) as Limits;
   const settings: Settings = {
     ...resolveLimits(defaults, options),
-    podName: options.podName ?? (process.env["POD_NAME"] || hostname()),
-    exit: options.exit ?? true,
-    clock: options.clock ?? systemClock,
-    random: options.random ?? Math.random,
+    podName: given(options.podName, process.env["POD_NAME"] || hostname()),
+    exit: given(options.exit, true),
+    clock: given(options.clock, systemClock),
+    random: given(options.random, Math.random),
   };
   checkType(settings, "podName", "string");
   if (!/^[\x21-\x7e]+$/.test(settings.podName)) {
@@ -165,6 +166,7 @@ export function resolveOptions(options: LifecycleOptions): Settings {
  * @throws TypeError or RangeError that names the option and what it allows.
  */
 export function changeLimits(present: Limits, changes: ChangeableOptions): Limits {
+  checkObject(changes);
   const fixed = fixedNames.find((name) => name in changes);
   if (fixed !== undefined) throw new TypeError(`${fixed} cannot change: give it to createLifecycle()`);
   checkNames(changes, limitNames);
@@ -173,11 +175,21 @@ export function changeLimits(present: Limits, changes: ChangeableOptions): Limit
 
 function resolveLimits(present: Limits, changes: ChangeableOptions): Limits {
   const entries = limitNames.map((name) => {
-    const value = changes[name] ?? present[name];
+    const value = given(changes[name], present[name]);
     checkNumber(name, value, limits[name][1]);
     return [name, value] as const;
   });
   return Object.fromEntries(entries) as unknown as Limits;
+}
+
+/** Unlike `??` it lets a null through, to the checks. */
+function given<T>(value: T | undefined, otherwise: T): T {
+  return value === undefined ? otherwise : value;
+}
+
+function checkObject(options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new TypeError(`the options must be an object: ${options === null ? "null" : typeof options}`);
 }
 
 function checkNames(options: object, known: readonly string[]): void {

@@ -128,6 +128,7 @@ describe("shutdown()", () => {
     expect(client.of("GOAWAY")).toEqual([]);
 
     await clock.advance(1);
+    await until("the drain", () => lifecycle.phase === "draining");
     expect([lifecycle.phase, lifecycle.draining.aborted, server.listening]).toEqual(["draining", true, false]);
     expect(await accepts(port)).toBe(false);
     await until("both GOAWAYs", () => client.of("GOAWAY").length === 2);
@@ -228,6 +229,60 @@ describe("shutdown()", () => {
     expect(lifecycle.phase).toBe("closed");
   });
 
+  test("a phase callback may call shutdown(), and force it", async () => {
+    for (const force of [false, true]) {
+      const lifecycle = createLifecycle({ readinessDelayMs: 0 });
+      const phases: Phase[] = [];
+      const seen: unknown[] = [];
+      lifecycle.onPhase((phase) => {
+        phases.push(phase);
+        if (phases.length < 10) seen.push(lifecycle.shutdown({ force }));
+      });
+      const done = lifecycle.shutdown();
+      await done;
+      expect(phases).toEqual(["notReady", "draining", "closed"]);
+      expect(seen.every((each) => each === done)).toBe(true);
+    }
+  });
+
+  test("a hook may add hooks and remove others", async () => {
+    const lifecycle = createLifecycle({ readinessDelayMs: 0 });
+    const log: string[] = [];
+    lifecycle.onShutdown(() => {
+      log.push("first");
+      remove();
+      lifecycle.onShutdown(() => void log.push("third"));
+    });
+    const remove = lifecycle.onShutdown(() => void log.push("removed"));
+    await lifecycle.shutdown();
+    expect(log).toEqual(["first", "third"]);
+  });
+
+  test("an asynchronous phase callback that fails is reported like any other", async () => {
+    const lifecycle = createLifecycle({ readinessDelayMs: 0 });
+    lifecycle.onPhase(async (phase) => {
+      if (phase === "notReady") throw new Error("in an asynchronous callback");
+    });
+    const error = await lifecycle.shutdown().catch((reason: unknown) => reason);
+    expect((error as AggregateError).errors?.map((each) => each.message)).toEqual(["in an asynchronous callback"]);
+  });
+
+  test("a limit that changes before its wait begins counts", async () => {
+    const clock = new FakeClock();
+    const lifecycle = createLifecycle({ clock, readinessDelayMs: 1_000 });
+    lifecycle.onPhase((phase) => {
+      if (phase === "notReady") lifecycle.update({ readinessDelayMs: 10 });
+    });
+    const never = lifecycle.interceptor(() => new Promise(() => {}));
+    void never({ signal: new AbortController().signal, contextValues: { set: () => {} } } as never);
+    const done = lifecycle.shutdown();
+    lifecycle.update({ drainTimeoutMs: 20 });
+    await clock.advance(10);
+    await until("the drain", () => lifecycle.phase === "draining");
+    await clock.advance(20);
+    await done;
+  });
+
   test("RPCs in flight on servers that are not managed are waited for", async () => {
     const clock = new FakeClock();
     const lifecycle = createLifecycle({ readinessDelayMs: 0, clock });
@@ -243,6 +298,7 @@ describe("shutdown()", () => {
     const rpc = handler({ signal: new AbortController().signal, contextValues: { set: () => {} } } as never);
     const done = lifecycle.shutdown();
     await clock.advance(0);
+    await until("the drain", () => lifecycle.phase === "draining");
     await clock.advance(19_999);
     expect(lifecycle.snapshot()).toMatchObject({ phase: "draining", rpcsInFlight: 1 });
     finish();

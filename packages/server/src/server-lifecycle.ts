@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import type { Interceptor } from "@connectrpc/connect";
 import { maxDelayMs, type Timer } from "./clock.ts";
+import { afterPoll } from "./connection/after-poll.ts";
 import { Connections } from "./connection/connections.ts";
 import { jitterOf } from "./connection/max-age.ts";
 import { assertManageable, intakeFrom, isHttp2Server, type ManageableServer } from "./intake/intake.ts";
@@ -114,7 +115,12 @@ class ServerLifecycle implements Lifecycle {
   }
 
   shutdown(options: ShutdownOptions = {}): Promise<void> {
-    this.#shutdown ??= this.#runShutdown();
+    if (this.#shutdown === undefined) {
+      // known before the first phase callback runs, which may call this
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#shutdown = promise;
+      resolve(this.#runShutdown());
+    }
     if (options.force === true) {
       this.#forced = true;
       this.#onProgress();
@@ -141,15 +147,14 @@ class ServerLifecycle implements Lifecycle {
   }
 
   async #runShutdown(): Promise<void> {
-    const { readinessDelayMs, drainTimeoutMs } = this.#settings;
     this.#enter("notReady");
-    await this.#wait(readinessDelayMs, () => this.#forced);
+    await this.#wait(this.#settings.readinessDelayMs, () => this.#forced);
 
     for (const server of this.#servers) stopListening(server);
     this.#enter("draining");
     this.#draining.abort();
     this.#connections.drain();
-    await this.#wait(drainTimeoutMs, () => this.#forced || this.#isDrained());
+    await this.#wait(this.#settings.drainTimeoutMs, () => this.#forced || this.#isDrained());
 
     this.#connections.destroyAll();
     await this.#wait(closeMs, () => this.#connections.size === 0);
@@ -161,14 +166,18 @@ class ServerLifecycle implements Lifecycle {
     }
   }
 
-  /** Ends when it is over, which is looked at whenever something happened, or after `limitMs`. */
+  /**
+   * Ends when it is over, which is looked at whenever something happened, or after `limitMs` and what had happened by
+   * then: clients that the kernel has connected are accepted before listening ends, answers written before sockets are
+   * destroyed.
+   */
   async #wait(limitMs: number, isOver: () => boolean): Promise<void> {
     if (isOver()) return;
     await new Promise<void>((resolve) => {
       const timer =
         limitMs === Number.POSITIVE_INFINITY
           ? undefined
-          : this.#settings.clock.setTimeout(resolve, limitMs, { ref: true });
+          : this.#settings.clock.setTimeout(() => afterPoll(resolve), limitMs, { ref: true });
       this.#onProgress = () => {
         if (!isOver()) return;
         timer?.cancel();
@@ -190,7 +199,7 @@ class ServerLifecycle implements Lifecycle {
   }
 
   async #runHooks(): Promise<void> {
-    for (const { run } of [...this.#hooks]) {
+    for (const { run } of this.#hooks) {
       try {
         await run();
       } catch (error) {
@@ -203,11 +212,18 @@ class ServerLifecycle implements Lifecycle {
     this.#phase = phase;
     for (const { call } of [...this.#phaseCallbacks]) {
       try {
-        call(phase);
+        const outcome: unknown = call(phase);
+        if (outcome instanceof Promise) outcome.catch((error: unknown) => this.#onLateFailure(error));
       } catch (error) {
         this.#failures.push(error);
       }
     }
+  }
+
+  /** Of an asynchronous phase callback. Nobody waits for it: past the end it is an unhandled rejection. */
+  #onLateFailure(error: unknown): void {
+    if (this.#phase === "closed") throw error;
+    this.#failures.push(error);
   }
 
   /** To the connections to come, in their first SETTINGS. */

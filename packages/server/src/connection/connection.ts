@@ -87,6 +87,7 @@ export interface ConnectionObserver {
 /** The socket of a connection, or a stream in its place. */
 export type ConnectionSocket = Duplex & {
   readonly bytesRead?: number;
+  readonly bytesWritten?: number;
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
 };

@@ -126,14 +126,16 @@ test("the request of number maxRequestsPerConnection is the last", () => {
   void settings;
 });
 
-test("the grace counts from the retirement, and anew from a request after it", () => {
+test("the grace counts from the retirement, and anew from a request after it", async () => {
   const { clock, socket, connection, request, story } = bench({ maxConnectionAgeGraceMs: 1_000 });
   connection.retire("requested");
   clock.tick(900);
   request();
   clock.tick(999);
+  await eventLoopTurns();
   expect(socket.destroyed).toBe(false);
   clock.tick(1);
+  await eventLoopTurns();
   expect(socket.destroyed).toBe(true);
   expect(story()).toEqual(["opened", "requested", "graceOver"]);
 });
@@ -193,4 +195,36 @@ test("an upgraded connection belongs to the program", async () => {
   connection.destroy("forced");
   expect(socket.destroyed).toBe(true);
   expect(story()).toEqual(["opened", "forced"]);
+});
+
+test("a request that the program emits a second time, as after writeContinue(), is one", () => {
+  const { connection } = bench();
+  const response = new FakeResponse();
+  for (let emission = 0; emission < 2; emission++) connection.begin(response as unknown as ServerResponse);
+  expect(connection.snapshot()).toMatchObject({ openStreams: 1, streams: 1 });
+  response.end();
+  expect(connection.snapshot()).toMatchObject({ openStreams: 0, streams: 1 });
+});
+
+test("a connection that is upgraded while it retires is left to the program as well", () => {
+  const { clock, socket, connection } = bench({ maxConnectionAgeGraceMs: 1_000 });
+  connection.retire("maxAge");
+  connection.upgrade();
+  clock.tick(60_000);
+  expect(socket.destroyed).toBe(false);
+});
+
+test("a request that has arrived when the grace is over, unread, is served", async () => {
+  const { clock, socket, connection, request } = bench({ maxConnectionAgeGraceMs: 1_000 });
+  connection.retire("maxAge");
+  clock.tick(1_000);
+  expect(socket.destroyed).toBe(false);
+  request(); // read in the poll that follows the late timer
+  await eventLoopTurns();
+  clock.tick(999);
+  await eventLoopTurns();
+  expect(socket.destroyed).toBe(false);
+  clock.tick(1);
+  await eventLoopTurns();
+  expect(socket.destroyed).toBe(true);
 });

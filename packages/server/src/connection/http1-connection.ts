@@ -40,7 +40,8 @@ export class Http1Connection implements Connection {
   readonly #age: MaxAge;
   #state: "ready" | "retiring" | "closed" = "ready";
   #requests = 0;
-  #openRequests = 0;
+  /** To the requests that are under way. */
+  readonly #responses = new Set<ServerResponse>();
   /** Of the request that came last. Pipelined ones before it must not be told to be the last. */
   #lastResponse: ServerResponse | undefined;
   #upgraded = false;
@@ -66,7 +67,7 @@ export class Http1Connection implements Connection {
       ...this.#remote,
       state: this.#state,
       ageMs: Math.round(this.#settings.clock.now() - this.#openedAt),
-      openStreams: this.#openRequests,
+      openStreams: this.#responses.size + (this.#upgraded ? 1 : 0),
       streams: this.#requests,
       goawaysSent: 0,
     };
@@ -76,12 +77,13 @@ export class Http1Connection implements Connection {
     if (this.#state === "ready") this.#age.review();
   }
 
-  /** A request has arrived. */
+  /** A request has arrived, or is emitted anew by the program, as it does after `writeContinue()`. */
   begin(response: ServerResponse): void {
+    if (this.#responses.has(response)) return;
     this.#requests++;
-    this.#openRequests++;
+    this.#responses.add(response);
     this.#idle?.cancel();
-    response.once("close", () => this.#end());
+    response.once("close", () => this.#end(response));
     const earlier = this.#lastResponse;
     this.#lastResponse = response;
     if (this.#state === "ready" && this.#requests >= this.#settings.maxRequestsPerConnection) {
@@ -97,8 +99,9 @@ export class Http1Connection implements Connection {
   upgrade(): void {
     this.#upgraded = true;
     this.#requests++;
-    this.#openRequests++;
     this.#age.stop();
+    this.#grace?.cancel();
+    this.#grace = undefined;
   }
 
   retire(cause: RetireCause): void {
@@ -128,31 +131,43 @@ export class Http1Connection implements Connection {
   #startGrace(): void {
     const { clock, maxConnectionAgeGraceMs } = this.#settings;
     this.#grace?.cancel();
+    this.#grace = undefined;
     if (maxConnectionAgeGraceMs === Number.POSITIVE_INFINITY) return;
-    this.#grace = clock.setTimeout(() => this.destroy("graceOver"), maxConnectionAgeGraceMs);
+    const timer = clock.setTimeout(
+      () =>
+        afterPoll(() => {
+          if (this.#grace === timer) this.destroy("graceOver");
+        }),
+      maxConnectionAgeGraceMs,
+    );
+    this.#grace = timer;
   }
 
-  #end(): void {
-    this.#openRequests--;
-    if (this.#openRequests > 0) return;
+  #end(response: ServerResponse): void {
+    this.#responses.delete(response);
+    if (this.#responses.size > 0) return;
     this.#lastResponse = undefined;
     if (this.#closesWhenIdle) this.#closeWhenIdle();
   }
 
   #closeWhenIdle(): void {
-    if (this.#openRequests > 0 || this.#state === "closed") return; // the end of the last one comes back to this
+    if (this.#isBusy() || this.#state === "closed") return; // the end of the last one comes back to this
     this.#idle?.cancel();
     const { bytesRead } = this.#init.socket;
     this.#idle = this.#settings.clock.setTimeout(
       () =>
         afterPoll(() => {
-          if (this.#openRequests > 0) return;
+          if (this.#isBusy()) return;
           // a request that has begun to arrive is not lost either
           if (this.#init.socket.bytesRead === bytesRead) this.#init.socket.destroy();
           else this.#closeWhenIdle();
         }),
       idleGraceMs,
     );
+  }
+
+  #isBusy(): boolean {
+    return this.#responses.size > 0 || this.#upgraded;
   }
 
   #onClose(): void {

@@ -5,12 +5,13 @@ import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
 import type { Injection } from "../wire/wire.ts";
 import type { ConnectionChange } from "./connection.ts";
-import { Http2Connection, type Http2ConnectionSettings } from "./http2-connection.ts";
+import { Http2Connection, type Http2ConnectionInit, type Http2ConnectionSettings } from "./http2-connection.ts";
 
 /** A session that does nothing but remember. */
 class FakeSession extends EventEmitter {
   closed = false;
   destroyed = false;
+  pendingSettingsAck = false;
   state = { remoteWindowSize: 65_535, lastProcStreamID: 5 };
   readonly goaways: unknown[] = [];
   readonly announced: unknown[] = [];
@@ -41,7 +42,8 @@ interface Bench {
   readonly clock: FakeClock;
   readonly settings: Mutable<Http2ConnectionSettings>;
   readonly session: FakeSession;
-  readonly socket: Duplex;
+  readonly socket: Duplex & { bytesWritten: number };
+  readonly init: Http2ConnectionInit;
   readonly connection: Http2Connection;
   readonly events: ConnectionChange[];
   injection: Injection;
@@ -69,13 +71,14 @@ function bench(changes: Partial<Http2ConnectionSettings> = {}): Bench {
     ...changes,
   };
   const session = new FakeSession();
-  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  const duplex = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+  const socket = Object.assign(duplex, { bytesWritten: 0 });
   const events: ConnectionChange[] = [];
-  const self: Omit<Bench, "connection"> = {
+  const self: Omit<Bench, "connection" | "init"> = {
     ...{ clock, settings, session, socket, events },
     ...{ injection: { kind: "written" } as const, injections: 0, unsentBytes: 0, gone: 0 },
   };
-  const connection = new Http2Connection({
+  const init: Http2ConnectionInit = {
     id: 1,
     protocol: "h2c",
     session: session as unknown as ServerHttp2Session,
@@ -96,8 +99,8 @@ function bench(changes: Partial<Http2ConnectionSettings> = {}): Bench {
         self.gone++;
       },
     },
-  });
-  return Object.assign(self, { connection });
+  };
+  return Object.assign(self, { init, connection: new Http2Connection(init) });
 }
 
 /** As many as a timeout waits for. */
@@ -182,13 +185,14 @@ test("a busy wire is tried again until it takes the notice", () => {
   expect(self.session.pings).toHaveLength(1);
 });
 
-test("a wire that stays busy for goawayNoticeTimeoutMs, or has no way, gets the final GOAWAY only", () => {
+test("a wire that stays busy for goawayNoticeTimeoutMs, or has no way, gets the final GOAWAY only", async () => {
   const busy = bench();
   busy.injection = { kind: "busy" };
   busy.connection.retire("requested");
   busy.clock.tick(4_999);
   expect(busy.session.closed).toBe(false);
   busy.clock.tick(1);
+  await eventLoopTurns();
   expect(busy.session.closed).toBe(true);
   expect(busy.events.at(-1)).toMatchObject({ type: "draining", notice: { kind: "busy" } });
 
@@ -231,8 +235,10 @@ test("the grace counts from the first GOAWAY and destroys the socket", async () 
   self.injection = { kind: "written" };
   self.clock.tick(16);
   self.clock.tick(480);
+  await eventLoopTurns();
   expect(self.socket.destroyed).toBe(false);
   self.clock.tick(20);
+  await eventLoopTurns();
   expect(self.socket.destroyed).toBe(true);
   await eventLoopTurns();
   expect(self.events.at(-1)).toMatchObject({ type: "closed", cause: "graceOver", connection: { state: "closed" } });
@@ -246,8 +252,10 @@ test("after our FIN a silent peer is waited for no longer than 5 s", async () =>
   socket.end();
   await eventLoopTurns();
   clock.tick(4_999);
+  await eventLoopTurns();
   expect(socket.destroyed).toBe(false);
   clock.tick(1);
+  await eventLoopTurns();
   expect(socket.destroyed).toBe(true);
 });
 
@@ -326,16 +334,119 @@ test("a client that pings too often is told, gets no notice, and its streams fin
 });
 
 test("DATA that goes out keeps PINGs from being too many", () => {
-  const { session, connection } = bench({ minPingIntervalMs: 1_000 });
+  const { session, socket, connection } = bench({ minPingIntervalMs: 1_000 });
   session.open();
   for (let ping = 0; ping < 100; ping++) {
-    session.state.remoteWindowSize -= 10;
+    socket.bytesWritten += 17 + 10;
     session.emit("ping");
   }
   expect(connection.snapshot().state).toBe("ready");
 });
 
-test("without streams, a client that does not read has 5 s, and one that reads what it needs", () => {
+test("what the client sends beside its PINGs does not excuse them", () => {
+  const self = bench({ minPingIntervalMs: 1_000 });
+  for (let ping = 1; ping <= 4; ping++) {
+    self.socket.bytesWritten += 17; // our answer
+    self.session.state.remoteWindowSize += 1; // its WINDOW_UPDATE
+    self.session.emit("remoteSettings");
+    self.socket.bytesWritten += 9; // our acknowledgement
+    self.session.open()(); // a stream that it resets at once
+    self.session.emit("ping");
+  }
+  expect(summary(self.events).slice(1, 2)).toEqual([["retiring", "tooManyPings"]]);
+});
+
+test("limits that change faster than the client acknowledges them are sent one by one, the last one too", () => {
+  const self = bench();
+  self.session.pendingSettingsAck = true; // those of the beginning
+  for (let limit = 1; limit <= 20; limit++) {
+    self.settings.maxConcurrentStreams = limit;
+    self.connection.review();
+  }
+  expect(self.session.announced).toEqual([]);
+  self.session.pendingSettingsAck = false;
+  self.session.emit("localSettings");
+  expect(self.session.announced).toEqual([{ maxConcurrentStreams: 20 }]);
+  self.session.emit("localSettings");
+  expect(self.session.announced).toHaveLength(1);
+});
+
+test("a stream whose listener throws is open all the same", () => {
+  const self = bench();
+  const throws = (): void => {
+    throw new Error("in a listener of the program");
+  };
+  const session = new FakeSession();
+  session.on("stream", throws);
+  const connection = new Http2Connection({ ...self.init, session: session as unknown as ServerHttp2Session });
+  expect(() => session.open()).toThrow("in a listener");
+  expect(connection.snapshot()).toMatchObject({ openStreams: 1, streams: 1 });
+});
+
+test("where bytes are not counted, the answer to a keepalive PING is the sign of life", async () => {
+  const { clock, session, socket } = bench({ keepaliveTimeMs: 10_000 });
+  for (let round = 0; round < 3; round++) {
+    clock.tick(10_000);
+    await eventLoopTurns();
+    session.pings[round]?.(null);
+    clock.tick(1_000);
+    await eventLoopTurns();
+    expect(session.pings).toHaveLength(round + 1);
+    expect(socket.destroyed).toBe(false);
+  }
+  clock.tick(11_000);
+  await eventLoopTurns();
+  expect(socket.destroyed).toBe(true);
+});
+
+test("a wire that is busy when its time is over gets a last chance behind a poll of the event loop", async () => {
+  const self = bench();
+  self.injection = { kind: "busy" };
+  self.connection.retire("requested");
+  self.clock.tick(5_000);
+  expect(self.session.closed).toBe(false);
+  self.injection = { kind: "written" };
+  await eventLoopTurns();
+  expect(self.session.closed).toBe(false);
+  expect(self.connection.snapshot()).toMatchObject({ state: "retiring", goawaysSent: 1 });
+});
+
+test("responses that are ready when the grace is over are written first", async () => {
+  const self = bench({ maxConnectionAgeGraceMs: 500 });
+  self.session.open();
+  self.connection.retire("requested");
+  self.clock.tick(500);
+  expect(self.socket.destroyed).toBe(false);
+  await eventLoopTurns();
+  expect(self.socket.destroyed).toBe(true);
+});
+
+test("a client that reads on shows it by what it sends, or by what is taken in a further poll", async () => {
+  const sends = bench();
+  Object.assign(sends.socket, { bytesRead: 0 });
+  sends.connection.retire("requested");
+  sends.session.pings[0]?.(null);
+  for (let round = 0; round < 4; round++) {
+    Object.assign(sends.socket, { bytesRead: 13 * round + 13 }); // a WINDOW_UPDATE
+    sends.clock.tick(5_000);
+    await eventLoopTurns();
+    expect(sends.socket.destroyed).toBe(false);
+  }
+  sends.clock.tick(5_000);
+  await eventLoopTurns();
+  expect(sends.socket.destroyed).toBe(true);
+
+  const takes = bench();
+  takes.unsentBytes = 1_000;
+  takes.connection.retire("requested");
+  takes.session.pings[0]?.(null);
+  takes.clock.tick(5_000);
+  takes.unsentBytes = 500;
+  await eventLoopTurns();
+  expect(takes.socket.destroyed).toBe(false);
+});
+
+test("without streams, a client that does not read has 5 s, and one that reads what it needs", async () => {
   const self = bench();
   const close = self.session.open();
   self.connection.retire("requested");
@@ -347,11 +458,14 @@ test("without streams, a client that does not read has 5 s, and one that reads w
   for (let second = 0; second < 20; second += 5) {
     self.unsentBytes -= 200;
     self.clock.tick(5_000);
+    await eventLoopTurns();
     expect(self.socket.destroyed).toBe(false);
   }
   self.clock.tick(4_999);
+  await eventLoopTurns();
   expect(self.socket.destroyed).toBe(false);
   self.clock.tick(1);
+  await eventLoopTurns();
   expect(self.socket.destroyed).toBe(true);
 });
 

@@ -27,7 +27,16 @@ const lingerMs = 5_000;
 
 type Session = Pick<
   ServerHttp2Session,
-  "closed" | "destroyed" | "state" | "ping" | "goaway" | "settings" | "close" | "on"
+  | "closed"
+  | "destroyed"
+  | "state"
+  | "pendingSettingsAck"
+  | "ping"
+  | "goaway"
+  | "settings"
+  | "close"
+  | "on"
+  | "prependListener"
 >;
 
 export interface Http2ConnectionInit {
@@ -69,6 +78,8 @@ export class Http2Connection implements Connection {
   #state: ConnectionState = "ready";
   #streams = 0;
   #goawaysSent = 0;
+  /** Of those of keepalive. */
+  #pingsAnswered = 0;
   #maxConcurrentStreams: number;
   #destroyCause: "graceOver" | "keepaliveTimeout" | "forced" | undefined;
   #grace: Timer | undefined;
@@ -86,17 +97,22 @@ export class Http2Connection implements Connection {
     this.#idleness = new Idleness(settings, () => this.retire("idle"));
     this.#pingPolicy = new PingPolicy(settings);
     this.#keepalive = new Keepalive(settings, {
-      bytesRead: () => socket.bytesRead ?? 0,
-      sendPing: () => void (session.destroyed || session.ping(() => {})),
+      bytesRead: () => socket.bytesRead ?? this.#pingsAnswered,
+      sendPing: () => this.#sendKeepalivePing(),
       onDead: () => this.#destroy("keepaliveTimeout"),
     });
     const onStreamClose = () => this.#onStreamClose();
-    session.on("stream", (stream) => {
+    // before those of the program, of which one may throw
+    session.prependListener("stream", (stream) => {
       this.#streams++;
       this.#idleness.begin();
       stream.on("close", onStreamClose);
     });
     session.on("ping", () => this.#onPing());
+    session.on("remoteSettings", () => this.#pingPolicy.onSettings());
+    session.on("localSettings", () => {
+      if (this.#state === "ready") this.#announceMaxConcurrentStreams();
+    });
     socket.once("finish", () => {
       if (this.#state === "draining") this.#linger();
     });
@@ -145,6 +161,8 @@ export class Http2Connection implements Connection {
   #announceMaxConcurrentStreams(): void {
     const { maxConcurrentStreams } = this.#settings;
     if (maxConcurrentStreams === this.#maxConcurrentStreams || this.#sessionIsClosing()) return;
+    // with ten of them unacknowledged node destroys the session; the acknowledgement comes back to this
+    if (this.#init.session.pendingSettingsAck) return;
     this.#maxConcurrentStreams = maxConcurrentStreams;
     this.#init.session.settings({ maxConcurrentStreams: Math.min(maxConcurrentStreams, 2 ** 32 - 1) });
   }
@@ -156,7 +174,8 @@ export class Http2Connection implements Connection {
     this.#report({ type: "retiring", cause });
   }
 
-  #sendNotice(giveUpAt: number, retryMs: number): void {
+  #sendNotice(giveUpAt: number, retryMs: number, isLast = false): void {
+    if (this.#state !== "retiring") return;
     if (this.#sessionIsClosing()) {
       this.#drain({ kind: "needless" });
       return;
@@ -172,8 +191,12 @@ export class Http2Connection implements Connection {
         return;
       case "busy": {
         const leftMs = giveUpAt - this.#settings.clock.now();
-        if (leftMs <= 0) {
+        if (isLast) {
           this.#drain(injection);
+          return;
+        }
+        if (leftMs <= 0) {
+          afterPoll(() => this.#sendNotice(giveUpAt, retryMs, true));
           return;
         }
         const nextRetryMs = Math.min(2 * retryMs, longestRetryMs);
@@ -197,11 +220,9 @@ export class Http2Connection implements Connection {
   }
 
   #onPing(): void {
-    if (this.#settings.minPingIntervalMs === 0 || this.#state !== "ready" || this.#sessionIsClosing()) return;
-    const { session } = this.#init;
-    // DATA that was sent shows in the window that the client has opened
-    const responses = `${this.#streams} ${this.#idleness.openStreams} ${session.state.remoteWindowSize}`;
-    if (!this.#pingPolicy.onPing(responses)) return;
+    const { session, socket } = this.#init;
+    const tooMany = this.#pingPolicy.onPing(socket.bytesWritten);
+    if (!tooMany || this.#state !== "ready" || this.#sessionIsClosing()) return;
     this.#beginRetirement("tooManyPings");
     session.goaway(
       constants.NGHTTP2_ENHANCE_YOUR_CALM,
@@ -222,6 +243,14 @@ export class Http2Connection implements Connection {
     if (this.#idleness.openStreams === 0) this.#linger();
   }
 
+  #sendKeepalivePing(): void {
+    const { session } = this.#init;
+    if (session.destroyed) return;
+    session.ping((error) => {
+      if (error === null) this.#pingsAnswered++;
+    });
+  }
+
   /** A closing session has sent its final GOAWAY. PING on a destroyed one throws. */
   #sessionIsClosing(): boolean {
     return this.#init.session.closed || this.#init.session.destroyed;
@@ -231,7 +260,7 @@ export class Http2Connection implements Connection {
     this.#goawaysSent++;
     const { clock, maxConnectionAgeGraceMs } = this.#settings;
     if (this.#goawaysSent > 1 || maxConnectionAgeGraceMs === Number.POSITIVE_INFINITY) return;
-    this.#grace = clock.setTimeout(() => this.destroy("graceOver"), maxConnectionAgeGraceMs);
+    this.#grace = clock.setTimeout(() => afterPoll(() => this.destroy("graceOver")), maxConnectionAgeGraceMs);
   }
 
   #onStreamClose(): void {
@@ -239,15 +268,26 @@ export class Http2Connection implements Connection {
     if (this.#state === "draining" && this.#idleness.openStreams === 0) this.#linger();
   }
 
-  /** A peer that goes on reading what is left has all the time it needs; one that does not would hold the socket. */
+  /**
+   * A peer that goes on reading what is left has all the time it needs; one that does not would hold the socket. When
+   * the kernel has taken all that is left, the peer's WINDOW_UPDATEs still show that it reads.
+   */
   #linger(): void {
     this.#step?.cancel();
-    const { unsentBytes } = this.#init.wire;
-    this.#step = this.#settings.clock.setTimeout(() => {
-      const left = this.#init.wire.unsentBytes;
-      if (left > 0 && left !== unsentBytes) this.#linger();
-      else this.#init.socket.destroy();
-    }, lingerMs);
+    const { wire, socket } = this.#init;
+    const { unsentBytes } = wire;
+    const { bytesRead } = socket;
+    const timer = this.#settings.clock.setTimeout(
+      () =>
+        afterPoll(() => {
+          if (this.#state === "closed" || this.#step !== timer) return;
+          const left = wire.unsentBytes;
+          if ((left > 0 && left !== unsentBytes) || socket.bytesRead !== bytesRead) this.#linger();
+          else socket.destroy();
+        }),
+      lingerMs,
+    );
+    this.#step = timer;
   }
 
   #onClose(): void {

@@ -75,3 +75,15 @@ test("a changed limit counts from the same moment; Infinity ends it; stopped, it
   idleness.review();
   expect([clock.pending, idleness.openStreams]).toEqual([0, 0]);
 });
+
+test("a limit that was Infinity counts from the end of the last stream as well", () => {
+  const { clock, settings, told, idleness } = start(Number.POSITIVE_INFINITY);
+  clock.tick(10_000);
+  idleness.begin();
+  idleness.end();
+  settings.maxConnectionIdleMs = 1_000;
+  idleness.review();
+  expect(told).toEqual([]);
+  clock.tick(1_000);
+  expect(told).toEqual([11_000]);
+});

@@ -35,8 +35,8 @@ export class Idleness {
 
   end(): void {
     this.#openStreams--;
-    if (this.#openStreams > 0 || this.#settings.maxConnectionIdleMs === Number.POSITIVE_INFINITY) return;
-    this.#idleSince = this.#settings.clock.now();
+    if (this.#openStreams > 0) return;
+    this.#idleSince = this.#settings.clock.now(); // also without a limit: one may be set later
     if (this.#timer === undefined) this.review();
   }
 

@@ -92,3 +92,32 @@ test("Infinity is never, and may change", () => {
   link.clock.tick(10);
   expect(link.log).toEqual(["ping"]);
 });
+
+test("changes of other limits, however often, do not put off the PING, nor hide its answer", async () => {
+  const link = start();
+  for (let step = 0; step < 10; step++) {
+    link.clock.tick(100);
+    link.keepalive.review();
+  }
+  expect(link.log).toEqual(["ping"]);
+  link.bytesRead += 17;
+  link.clock.tick(200);
+  link.keepalive.review(); // while the timeout waits for its poll
+  await eventLoopTurns();
+  expect(link.log).toEqual(["ping"]);
+  link.settings.keepaliveTimeMs = 500;
+  link.keepalive.review();
+  link.clock.tick(500);
+  expect(link.log).toEqual(["ping", "ping"]);
+});
+
+test("a change of keepaliveTimeMs while the timeout waits for its poll kills nobody", async () => {
+  const link = start();
+  link.clock.tick(1_000);
+  link.bytesRead += 17;
+  link.clock.tick(200);
+  link.settings.keepaliveTimeMs = 500;
+  link.keepalive.review();
+  await eventLoopTurns();
+  expect(link.log).toEqual(["ping"]);
+});

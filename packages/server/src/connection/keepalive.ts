@@ -24,6 +24,8 @@ export class Keepalive {
   readonly #settings: KeepaliveSettings;
   readonly #link: KeepaliveLink;
   #bytesSeen = 0;
+  /** The `keepaliveTimeMs` that the present wait began with. */
+  #timeMs: number | undefined;
   #timer: Timer | undefined;
   #stopped = false;
 
@@ -33,17 +35,9 @@ export class Keepalive {
     this.review();
   }
 
-  /** The settings may have changed. */
+  /** The settings may have changed: a wait begins anew with another `keepaliveTimeMs`, and goes on with the same. */
   review(): void {
-    this.#timer?.cancel();
-    if (this.#stopped) return;
-    const { keepaliveTimeMs, clock } = this.#settings;
-    if (keepaliveTimeMs === Number.POSITIVE_INFINITY) return;
-    this.#bytesSeen = this.#link.bytesRead();
-    this.#timer = clock.setTimeout(() => {
-      if (this.#hasRead()) this.review();
-      else this.#ping();
-    }, keepaliveTimeMs);
+    if (this.#settings.keepaliveTimeMs !== this.#timeMs) this.#watch();
   }
 
   stop(): void {
@@ -51,16 +45,32 @@ export class Keepalive {
     this.#timer?.cancel();
   }
 
+  #watch(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#stopped) return;
+    const { keepaliveTimeMs, clock } = this.#settings;
+    this.#timeMs = keepaliveTimeMs;
+    if (keepaliveTimeMs === Number.POSITIVE_INFINITY) return;
+    this.#bytesSeen = this.#link.bytesRead();
+    this.#timer = clock.setTimeout(() => {
+      if (this.#hasRead()) this.#watch();
+      else this.#ping();
+    }, keepaliveTimeMs);
+  }
+
   #ping(): void {
     this.#link.sendPing();
-    this.#timer = this.#settings.clock.setTimeout(
+    const timer = this.#settings.clock.setTimeout(
       () =>
         afterPoll(() => {
-          if (this.#stopped || this.#hasRead()) this.review();
+          if (this.#stopped || this.#timer !== timer) return;
+          if (this.#hasRead()) this.#watch();
           else this.#link.onDead();
         }),
       this.#settings.keepaliveTimeoutMs,
     );
+    this.#timer = timer;
   }
 
   #hasRead(): boolean {

@@ -28,6 +28,7 @@ export function createDescriptorWire(socket: Duplex, write: Write = writeSync): 
       return typeof size === "number" ? size : 0;
     },
     inject(frame: Uint8Array): Injection {
+      if (socket.destroyed) return { kind: "busy" };
       const handle = handleOf(socket);
       if (typeof handle?.fd !== "number" || handle.fd < 0) return unsupported("its socket has no file descriptor");
       if (typeof handle.writeQueueSize !== "number" || typeof handle.bytesWritten !== "number") {
