@@ -88,8 +88,8 @@ export interface Lifecycle {
 
   /**
    * Calls `shutdown()` on the first of these signals and forces it on the second. At the end the process exits with
-   * code 0, unless the option `exit` is false. If the shutdown rejects, that is an unhandled rejection.
-   * Default: SIGTERM and SIGINT. @returns what removes the handlers.
+   * code 0, unless the option `exit` is false. If the shutdown rejects, the error is written to stderr and the code
+   * is 1. Default: SIGTERM and SIGINT. @returns what removes the handlers.
    */
   shutdownOnSignals(signals?: readonly NodeJS.Signals[]): () => void;
 

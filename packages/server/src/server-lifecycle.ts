@@ -1,11 +1,11 @@
 import { setMaxListeners } from "node:events";
 import type { Interceptor } from "@connectrpc/connect";
 import { maxDelayMs, type Timer } from "./clock.ts";
-import { afterPoll } from "./connection/after-poll.ts";
+import { setTimeoutAfterPoll } from "./connection/after-poll.ts";
 import { Connections } from "./connection/connections.ts";
-import { jitterOf } from "./connection/max-age.ts";
 import { assertManageable, intakeFrom, isHttp2Server, type ManageableServer } from "./intake/intake.ts";
 import { createInterceptor } from "./interceptor.ts";
+import { jitterOf } from "./jitter.ts";
 import type { Lifecycle, LifecycleSnapshot, Phase, ShutdownOptions } from "./lifecycle.ts";
 import {
   type ChangeableOptions,
@@ -177,7 +177,7 @@ class ServerLifecycle implements Lifecycle {
       const timer =
         limitMs === Number.POSITIVE_INFINITY
           ? undefined
-          : this.#settings.clock.setTimeout(() => afterPoll(resolve), limitMs, { ref: true });
+          : setTimeoutAfterPoll(this.#settings.clock, resolve, limitMs, { ref: true });
       this.#onProgress = () => {
         if (!isOver()) return;
         timer?.cancel();

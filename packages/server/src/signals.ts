@@ -9,14 +9,22 @@ export function onSignals(
   let signalled = false;
   const handle = (): void => {
     if (signalled) {
-      void lifecycle.shutdown({ force: true });
+      lifecycle.shutdown({ force: true }).catch(() => {}); // told by the first
       return;
     }
     signalled = true;
-    void lifecycle.shutdown().then(() => {
+    const finish = (code: 0 | 1): void => {
       remove();
-      if (exit) process.exit(0);
-    });
+      if (code === 1) process.exitCode = code;
+      if (exit) process.exit(code);
+    };
+    lifecycle.shutdown().then(
+      () => finish(0),
+      (error: unknown) => {
+        console.error(error);
+        finish(1);
+      },
+    );
   };
   const remove = (): void => {
     for (const signal of signals) process.off(signal, handle);

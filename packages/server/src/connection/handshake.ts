@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../clock.ts";
-import { afterPoll } from "./after-poll.ts";
+import { setTimeoutAfterPoll } from "./after-poll.ts";
 import {
   type Connection,
   type ConnectionObserver,
@@ -47,13 +47,7 @@ export class Handshake implements Connection {
     if (cause !== "shutdown" || this.#timeout !== undefined) return;
     const { clock, goawayPingTimeoutMs } = this.#init.settings;
     // a connection that stays silent must not hold the shutdown
-    this.#timeout = clock.setTimeout(
-      () =>
-        afterPoll(() => {
-          if (!this.#ended) this.destroy();
-        }),
-      goawayPingTimeoutMs,
-    );
+    this.#timeout = setTimeoutAfterPoll(clock, () => this.destroy(), goawayPingTimeoutMs);
   }
 
   review(): void {}

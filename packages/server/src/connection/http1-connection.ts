@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Timer } from "../clock.ts";
-import { afterPoll } from "./after-poll.ts";
+import { setTimeoutAfterPoll } from "./after-poll.ts";
 import {
   type CloseCause,
   type Connection,
@@ -101,7 +101,7 @@ export class Http1Connection implements Connection {
     this.#requests++;
     this.#age.stop();
     this.#grace?.cancel();
-    this.#grace = undefined;
+    this.#idle?.cancel();
   }
 
   retire(cause: RetireCause): void {
@@ -131,16 +131,8 @@ export class Http1Connection implements Connection {
   #startGrace(): void {
     const { clock, maxConnectionAgeGraceMs } = this.#settings;
     this.#grace?.cancel();
-    this.#grace = undefined;
     if (maxConnectionAgeGraceMs === Number.POSITIVE_INFINITY) return;
-    const timer = clock.setTimeout(
-      () =>
-        afterPoll(() => {
-          if (this.#grace === timer) this.destroy("graceOver");
-        }),
-      maxConnectionAgeGraceMs,
-    );
-    this.#grace = timer;
+    this.#grace = setTimeoutAfterPoll(clock, () => this.destroy("graceOver"), maxConnectionAgeGraceMs);
   }
 
   #end(response: ServerResponse): void {
@@ -154,16 +146,12 @@ export class Http1Connection implements Connection {
     if (this.#isBusy() || this.#state === "closed") return; // the end of the last one comes back to this
     this.#idle?.cancel();
     const { bytesRead } = this.#init.socket;
-    this.#idle = this.#settings.clock.setTimeout(
-      () =>
-        afterPoll(() => {
-          if (this.#isBusy()) return;
-          // a request that has begun to arrive is not lost either
-          if (this.#init.socket.bytesRead === bytesRead) this.#init.socket.destroy();
-          else this.#closeWhenIdle();
-        }),
-      idleGraceMs,
-    );
+    const decide = (): void => {
+      // a request that has begun to arrive is not lost either
+      if (this.#init.socket.bytesRead === bytesRead) this.#init.socket.destroy();
+      else this.#closeWhenIdle();
+    };
+    this.#idle = setTimeoutAfterPoll(this.#settings.clock, decide, idleGraceMs);
   }
 
   #isBusy(): boolean {

@@ -1,8 +1,5 @@
 import { constants, type ServerHttp2Session } from "node:http2";
-import type { Timer } from "../clock.ts";
-import { goawayNotice } from "../wire/goaway-notice.ts";
 import type { Wire } from "../wire/wire.ts";
-import { afterPoll } from "./after-poll.ts";
 import {
   type CloseCause,
   type Connection,
@@ -18,12 +15,7 @@ import { Idleness, type IdlenessSettings } from "./idleness.ts";
 import { Keepalive, type KeepaliveSettings } from "./keepalive.ts";
 import { MaxAge, type MaxAgeSettings } from "./max-age.ts";
 import { PingPolicy, type PingPolicySettings } from "./ping-policy.ts";
-
-const firstRetryMs = 1;
-const longestRetryMs = 16;
-
-/** How long the peer may take to read the last bytes when no stream is left, and to send its FIN after ours. */
-const lingerMs = 5_000;
+import { Retirement, type RetirementSettings } from "./retirement.ts";
 
 type Session = Pick<
   ServerHttp2Session,
@@ -54,18 +46,12 @@ export interface Http2ConnectionSettings
   extends MaxAgeSettings,
     IdlenessSettings,
     KeepaliveSettings,
-    PingPolicySettings {
-  readonly maxConnectionAgeGraceMs: number;
+    PingPolicySettings,
+    RetirementSettings {
   readonly maxConcurrentStreams: number;
-  readonly goawayNoticeTimeoutMs: number;
-  readonly goawayPingTimeoutMs: number;
 }
 
-/**
- * An HTTP/2 connection and its end in two phases (RFC 9113, section 6.8): a GOAWAY that announces the end while every
- * stream is still accepted, a PING whose answer proves that the client has read it, and only then the GOAWAY with the
- * last stream's id. Streams finish, then the socket ends.
- */
+/** An HTTP/2 connection: counts its streams, and decides when it retires. */
 export class Http2Connection implements Connection {
   readonly #init: Http2ConnectionInit;
   readonly #settings: Http2ConnectionSettings;
@@ -82,9 +68,7 @@ export class Http2Connection implements Connection {
   #pingsAnswered = 0;
   #maxConcurrentStreams: number;
   #destroyCause: "graceOver" | "keepaliveTimeout" | "forced" | undefined;
-  #grace: Timer | undefined;
-  /** Of the present phase: the next attempt at the notice, the wait for the PING's answer, or for the socket's end. */
-  #step: Timer | undefined;
+  #retirement: Retirement | undefined;
 
   constructor(init: Http2ConnectionInit) {
     const { session, socket, settings } = init;
@@ -101,7 +85,10 @@ export class Http2Connection implements Connection {
       sendPing: () => this.#sendKeepalivePing(),
       onDead: () => this.#destroy("keepaliveTimeout"),
     });
-    const onStreamClose = () => this.#onStreamClose();
+    const onStreamClose = (): void => {
+      this.#idleness.end();
+      this.#retirement?.review();
+    };
     // before those of the program, of which one may throw
     session.prependListener("stream", (stream) => {
       this.#streams++;
@@ -113,9 +100,7 @@ export class Http2Connection implements Connection {
     session.on("localSettings", () => {
       if (this.#state === "ready") this.#announceMaxConcurrentStreams();
     });
-    socket.once("finish", () => {
-      if (this.#state === "draining") this.#linger();
-    });
+    socket.once("finish", () => this.#retirement?.review());
     socket.once("close", () => this.#onClose());
     this.#report({ type: "opened" });
   }
@@ -142,9 +127,7 @@ export class Http2Connection implements Connection {
   }
 
   retire(cause: RetireCause): void {
-    if (this.#state !== "ready") return;
-    this.#beginRetirement(cause);
-    this.#sendNotice(this.#settings.clock.now() + this.#settings.goawayNoticeTimeoutMs, firstRetryMs);
+    if (this.#state === "ready") this.#beginRetirement(cause).announce();
   }
 
   destroy(cause: "graceOver" | "forced"): void {
@@ -167,80 +150,39 @@ export class Http2Connection implements Connection {
     this.#init.session.settings({ maxConcurrentStreams: Math.min(maxConcurrentStreams, 2 ** 32 - 1) });
   }
 
-  #beginRetirement(cause: RetireCause): void {
+  #beginRetirement(cause: RetireCause): Retirement {
+    const { session, socket, wire } = this.#init;
     this.#state = "retiring";
     this.#age.stop();
     this.#idleness.stop();
     this.#report({ type: "retiring", cause });
-  }
-
-  #sendNotice(giveUpAt: number, retryMs: number, isLast = false): void {
-    if (this.#state !== "retiring") return;
-    if (this.#sessionIsClosing()) {
-      this.#drain({ kind: "needless" });
-      return;
-    }
-    const injection = this.#init.wire.inject(goawayNotice);
-    switch (injection.kind) {
-      case "written":
-        this.#onGoaway();
-        this.#awaitPing();
-        return;
-      case "unsupported":
-        this.#drain(injection);
-        return;
-      case "busy": {
-        const leftMs = giveUpAt - this.#settings.clock.now();
-        if (isLast) {
-          this.#drain(injection);
-          return;
-        }
-        if (leftMs <= 0) {
-          afterPoll(() => this.#sendNotice(giveUpAt, retryMs, true));
-          return;
-        }
-        const nextRetryMs = Math.min(2 * retryMs, longestRetryMs);
-        this.#step = this.#settings.clock.setTimeout(
-          () => this.#sendNotice(giveUpAt, nextRetryMs),
-          Math.min(retryMs, leftMs),
-        );
-      }
-    }
-  }
-
-  #awaitPing(): void {
-    this.#step = this.#settings.clock.setTimeout(
-      () => afterPoll(() => this.#drain({ kind: "unanswered" })),
-      this.#settings.goawayPingTimeoutMs,
-    );
-    // the callback gets an error when the session ends, or has too many PINGs under way: the timer decides then
-    this.#init.session.ping((error) => {
-      if (error === null) this.#drain({ kind: "acknowledged" });
+    this.#retirement = new Retirement({
+      ...{ session, socket, wire, settings: this.#settings },
+      openStreams: () => this.#idleness.openStreams,
+      onGoaway: () => {
+        this.#goawaysSent++;
+      },
+      onDraining: (notice) => {
+        this.#state = "draining";
+        this.#report({ type: "draining", notice });
+      },
+      onGraceOver: () => this.#destroy("graceOver"),
     });
+    return this.#retirement;
   }
 
   #onPing(): void {
     const { session, socket } = this.#init;
     const tooMany = this.#pingPolicy.onPing(socket.bytesWritten);
     if (!tooMany || this.#state !== "ready" || this.#sessionIsClosing()) return;
-    this.#beginRetirement("tooManyPings");
+    const retirement = this.#beginRetirement("tooManyPings");
     session.goaway(
       constants.NGHTTP2_ENHANCE_YOUR_CALM,
       session.state.lastProcStreamID ?? 0,
       Buffer.from("too_many_pings"),
     );
-    this.#onGoaway();
-    this.#drain({ kind: "needless" });
-  }
-
-  #drain(notice: NoticeOutcome): void {
-    if (this.#state !== "retiring") return;
-    this.#state = "draining";
-    this.#step?.cancel();
-    this.#onGoaway();
-    this.#report({ type: "draining", notice });
-    if (!this.#sessionIsClosing()) this.#init.session.close();
-    if (this.#idleness.openStreams === 0) this.#linger();
+    retirement.goawaySent();
+    retirement.drain({ kind: "needless" });
   }
 
   #sendKeepalivePing(): void {
@@ -251,43 +193,8 @@ export class Http2Connection implements Connection {
     });
   }
 
-  /** A closing session has sent its final GOAWAY. PING on a destroyed one throws. */
   #sessionIsClosing(): boolean {
     return this.#init.session.closed || this.#init.session.destroyed;
-  }
-
-  #onGoaway(): void {
-    this.#goawaysSent++;
-    const { clock, maxConnectionAgeGraceMs } = this.#settings;
-    if (this.#goawaysSent > 1 || maxConnectionAgeGraceMs === Number.POSITIVE_INFINITY) return;
-    this.#grace = clock.setTimeout(() => afterPoll(() => this.destroy("graceOver")), maxConnectionAgeGraceMs);
-  }
-
-  #onStreamClose(): void {
-    this.#idleness.end();
-    if (this.#state === "draining" && this.#idleness.openStreams === 0) this.#linger();
-  }
-
-  /**
-   * A peer that goes on reading what is left has all the time it needs; one that does not would hold the socket. When
-   * the kernel has taken all that is left, the peer's WINDOW_UPDATEs still show that it reads.
-   */
-  #linger(): void {
-    this.#step?.cancel();
-    const { wire, socket } = this.#init;
-    const { unsentBytes } = wire;
-    const { bytesRead } = socket;
-    const timer = this.#settings.clock.setTimeout(
-      () =>
-        afterPoll(() => {
-          if (this.#state === "closed" || this.#step !== timer) return;
-          const left = wire.unsentBytes;
-          if ((left > 0 && left !== unsentBytes) || socket.bytesRead !== bytesRead) this.#linger();
-          else socket.destroy();
-        }),
-      lingerMs,
-    );
-    this.#step = timer;
   }
 
   #onClose(): void {
@@ -296,8 +203,7 @@ export class Http2Connection implements Connection {
     this.#age.stop();
     this.#idleness.stop();
     this.#keepalive.stop();
-    this.#grace?.cancel();
-    this.#step?.cancel();
+    this.#retirement?.stop();
     this.#report({ type: "closed", cause });
     this.#init.observer.onClose(this);
   }

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../clock.ts";
-import { afterPoll } from "./after-poll.ts";
+import { setTimeoutAfterPoll } from "./after-poll.ts";
 
 export interface KeepaliveSettings {
   readonly keepaliveTimeMs: number;
@@ -61,16 +61,12 @@ export class Keepalive {
 
   #ping(): void {
     this.#link.sendPing();
-    const timer = this.#settings.clock.setTimeout(
-      () =>
-        afterPoll(() => {
-          if (this.#stopped || this.#timer !== timer) return;
-          if (this.#hasRead()) this.#watch();
-          else this.#link.onDead();
-        }),
-      this.#settings.keepaliveTimeoutMs,
-    );
-    this.#timer = timer;
+    const { clock, keepaliveTimeoutMs } = this.#settings;
+    const decide = (): void => {
+      if (this.#hasRead()) this.#watch();
+      else this.#link.onDead();
+    };
+    this.#timer = setTimeoutAfterPoll(clock, decide, keepaliveTimeoutMs);
   }
 
   #hasRead(): boolean {
