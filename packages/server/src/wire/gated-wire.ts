@@ -1,6 +1,9 @@
 import type { ServerHttp2Session } from "node:http2";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { BatchWriter } from "./batch-writer.ts";
 import { FrameTracker } from "./frame-tracker.ts";
+import { freeChunk } from "./slabs.ts";
+import { exposeTlsProperties } from "./tls-properties.ts";
 import type { Injection, Wire } from "./wire.ts";
 
 /** A TLS socket whose writes pass through us. */
@@ -17,35 +20,30 @@ export interface GatedSocket {
  *
  * A session takes the native handle of the socket it is given and writes past JavaScript. Given a stream without a
  * handle it wraps it and writes through `stream.write()`: there we can see the frames and add our own, in order with
- * the session's. The price is throughput, since every byte now passes through JavaScript.
+ * the session's. The price is processor time, since every byte now passes through JavaScript; `BatchWriter` and
+ * `freeChunk()` keep it low.
+ *
+ * There is no safe way past the session. Whatever is written to a TLS handle that a session has taken aborts the
+ * process: while the session's own write is under way `TLSWrap::DoWrite` checks that there is no other, and at any other
+ * time `Http2Session::OnStreamAfterWrite` checks that the write that has ended is the session's.
  */
 export function createGatedSocket(socket: TLSSocket): GatedSocket {
   const tracker = new FrameTracker();
-  const write = (chunk: Uint8Array, callback: (error?: Error | null) => void): boolean => {
-    tracker.push(chunk);
-    return socket.write(chunk, callback);
-  };
+  const { write } = socket;
+  const writer = new BatchWriter({ write: (bytes, callback) => write.call(socket, bytes, undefined, callback) });
   // what the session does itself on a socket with a handle
   socket.setNoDelay(true);
   socket.disableRenegotiation();
 
   return {
-    stream: new Proxy(socket, {
-      get(target, property) {
-        if (property === "_handle") return undefined;
-        if (property === "write") return write;
-        const value: unknown = Reflect.get(target, property, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-      set: (target, property, value) => Reflect.set(target, property, value, target),
-    }),
+    stream: createStandIn(socket, tracker, writer),
     wire: {
       get unsentBytes() {
-        return socket.writableLength + queuedBelow(socket);
+        return writer.bytesLeft + socket.writableLength + queuedBelow(socket);
       },
       inject(frame: Uint8Array): Injection {
-        if (!tracker.atBoundary || !socket.writable) return { kind: "busy" };
-        socket.write(frame);
+        if (!tracker.atBoundary || tracker.sawGoaway || !socket.writable) return { kind: "busy" };
+        writer.write(frame);
         return { kind: "written" };
       },
     },
@@ -54,28 +52,60 @@ export function createGatedSocket(socket: TLSSocket): GatedSocket {
       // when the client has half-closed, the TLS socket ends and closes the wrapper; a wrapper that ended by itself
       // would fail an assertion, and so the process, at the session's next write
       Reflect.set(wrapper, "allowHalfOpen", true);
-      for (const name of exposed) {
-        Object.defineProperty(wrapper, name, {
-          configurable: true,
-          get() {
-            const value: unknown = Reflect.get(socket, name, socket);
-            return typeof value === "function" ? value.bind(socket) : value;
-          },
-        });
-      }
-      Object.defineProperty(session, "encrypted", { configurable: true, value: true });
-      Object.defineProperty(session, "alpnProtocol", { configurable: true, value: socket.alpnProtocol });
+      exposeTlsProperties(socket, session, wrapper);
+      freeWhatIsRead(socket);
     },
   };
 }
 
-const exposed: readonly string[] = [
-  ...["encrypted", "authorized", "authorizationError", "alpnProtocol", "servername"],
-  ...["remoteAddress", "remotePort", "remoteFamily", "localAddress", "localPort", "localFamily", "address"],
-  ...["bytesRead", "bytesWritten", "destroySoon"],
-  // getPeerCertificate, getCipher, exportKeyingMaterial and so on, as many as this version of node has
-  ...Object.getOwnPropertyNames(TLSSocket.prototype).filter((name) => !name.startsWith("_") && name !== "constructor"),
-];
+function createStandIn(socket: TLSSocket, tracker: FrameTracker, writer: BatchWriter): TLSSocket {
+  const { end, destroySoon } = socket;
+  const ours = new Map<string | symbol, unknown>();
+  ours.set("cork", () => writer.cork());
+  ours.set("uncork", () => writer.uncork());
+  ours.set("write", (chunk: Uint8Array, callback?: (error?: Error | null) => void): boolean => {
+    tracker.push(chunk);
+    writer.write(chunk, callback);
+    return true;
+  });
+  ours.set("end", (...args: unknown[]): TLSSocket => {
+    writer.end();
+    Reflect.apply(end, socket, args);
+    return standIn;
+  });
+  ours.set("destroySoon", () => {
+    writer.end();
+    destroySoon.call(socket);
+  });
+  // the client has half-closed, and node is about to do the same
+  socket.once("end", () => {
+    if (!socket.allowHalfOpen) writer.end();
+  });
+  const standIn: TLSSocket = new Proxy(socket, {
+    get(target, property) {
+      const value: unknown = ours.get(property);
+      if (value !== undefined) return value;
+      if (property === "_handle") return undefined;
+      const its: unknown = Reflect.get(target, property, target);
+      return typeof its === "function" ? its.bind(target) : its;
+    },
+    set(target, property, value) {
+      ours.delete(property);
+      return Reflect.set(target, property, value, target);
+    },
+  });
+  return standIn;
+}
+
+/**
+ * The session has copied what it was given when the wrapper's listener returns, the first of all. Another listener may
+ * keep it.
+ */
+function freeWhatIsRead(socket: TLSSocket): void {
+  socket.on("data", (chunk: Uint8Array) => {
+    if (socket.listenerCount("data") === 2) freeChunk(chunk);
+  });
+}
 
 /** What we use of the native handles below a TLS socket. They are private to node: all of it may be missing. */
 interface StreamHandle {
