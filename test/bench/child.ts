@@ -18,10 +18,10 @@ export class Child {
   #waiting: PromiseWithResolvers<Reply> | undefined;
   #end: string | undefined;
 
-  private constructor(name: string, program: URL, job: object) {
+  private constructor(name: string, program: URL, job: object, execArgv: readonly string[]) {
     this.#name = name;
     this.#process = fork(program, [JSON.stringify(job)], {
-      execArgv: [],
+      execArgv: [...execArgv],
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     running.add(this);
@@ -31,15 +31,25 @@ export class Child {
   }
 
   /** Resolves once the program is ready. Rejects with an `Error` when it cannot be. */
-  static async start(name: string, program: URL, job: object): Promise<{ child: Child; ready: Ready }> {
-    const child = new Child(name, program, job);
-    return { child, ready: (await child.#reply("ready")) as Ready };
+  static async start(
+    name: string,
+    program: URL,
+    job: object,
+    execArgv: readonly string[] = [],
+  ): Promise<{ child: Child; ready: Ready }> {
+    const child = new Child(name, program, job, execArgv);
+    return { child, ready: await child.#reply("ready") };
   }
 
   /** Rejects with an `Error` that tells why the program failed. */
   async run(order: RunRound): Promise<Round> {
+    return await this.ask(order, "round");
+  }
+
+  /** As `run`, for programs that do something else. */
+  async ask<Kind extends Reply["kind"]>(order: object, kind: Kind): Promise<Extract<Reply, { kind: Kind }>> {
     if (this.#end === undefined) this.#process.send(order);
-    return (await this.#reply("round")) as Round;
+    return await this.#reply(kind);
   }
 
   kill(): void {
@@ -52,7 +62,7 @@ export class Child {
     await this.#gone.promise;
   }
 
-  async #reply(kind: Reply["kind"]): Promise<Reply> {
+  async #reply<Kind extends Reply["kind"]>(kind: Kind): Promise<Extract<Reply, { kind: Kind }>> {
     if (this.#end !== undefined) throw new Error(`${this.#name} failed: ${this.#end}`);
     this.#waiting = Promise.withResolvers();
     const timer = setTimeout(() => {
@@ -63,7 +73,7 @@ export class Child {
       const reply = await this.#waiting.promise;
       if (reply.kind === "failed") throw new Error(`${this.#name} failed: ${reply.reason}`);
       if (reply.kind !== kind) throw new Error(`${this.#name} failed: it said ${reply.kind} instead of ${kind}`);
-      return reply;
+      return reply as Extract<Reply, { kind: Kind }>;
     } finally {
       clearTimeout(timer);
       this.#waiting = undefined;

@@ -1,7 +1,9 @@
 import { cpus } from "node:os";
-import { parseCommand, UsageError, usage } from "./options.ts";
+import { UsageError } from "./command-line.ts";
+import { parseCommand, usage } from "./options.ts";
 import { absenceLines, jsonRows, table } from "./report.ts";
 import { runCase } from "./run-case.ts";
+import { runServerCase } from "./server-cost/run.ts";
 
 // children end with this process; exit codes as shells expect them
 process.on("SIGINT", () => process.exit(130));
@@ -21,6 +23,7 @@ try {
       if (json) for (const line of absenceLines(result)) process.stderr.write(`${each.name}: ${line}\n`);
       if (result.absences.some(({ kind }) => kind === "failed")) process.exitCode = 1;
     }
+    for (const name of command.serverCases) await runServerCase(name, command.rounds, json);
   }
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

@@ -1,5 +1,6 @@
 import type { AnswerName, Operation } from "./cases.ts";
 import type { ClientName, Protocol } from "./clients/table.ts";
+import type { Driven, Usage } from "./server-cost/messages.ts";
 
 /** One port for each protocol, the same on all hosts. */
 export type Ports = Readonly<Record<Protocol, number>>;
@@ -25,6 +26,8 @@ export interface ClientJob {
 export interface Ready {
   readonly kind: "ready";
   readonly ports?: Ports;
+  /** Of a server that has one. */
+  readonly port?: number;
 }
 
 export interface RunRound {
@@ -53,4 +56,4 @@ export interface Failed {
   readonly reason: string;
 }
 
-export type Reply = Ready | Round | Failed;
+export type Reply = Ready | Round | Usage | Driven | Failed;

@@ -1,6 +1,7 @@
-import { parseArgs } from "node:util";
 import { type Case, cases } from "./cases.ts";
 import { type ClientName, clientNames } from "./clients/table.ts";
+import { integerOption, listOption, parseOptions, UsageError } from "./command-line.ts";
+import { pluginRounds, type ServerCaseName, serverCaseNames } from "./server-cost/cases.ts";
 
 /** What the command line asks for. */
 export type Command =
@@ -8,74 +9,42 @@ export type Command =
       readonly kind: "run";
       readonly cases: readonly Case[];
       readonly clients: readonly ClientName[];
+      /** Cases that measure servers, after the others. */
+      readonly serverCases: readonly ServerCaseName[];
       /** `undefined`: as many as the case says. */
       readonly rounds: number | undefined;
       readonly json: boolean;
     }
   | { readonly kind: "help" };
 
-/** A mistake on the command line: the message names the option, and what it may be. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 const caseNames = cases.map(({ name }) => name);
 
 export const usage = `Usage: pnpm bench [options]
 
-Measures clients of five endpoints against each other, in interleaved rounds.
+Measures clients of five endpoints against each other, in interleaved rounds, and what a lifecycle costs a server.
 
-  --case NAME     only this case: ${caseNames.join(", ")}
-  --clients A,B   only these clients: ${clientNames.join(", ")}
-  --rounds N      rounds of each case (${[...new Set(cases.map(({ rounds }) => rounds))].join(" or ")})
+  --case NAME     only this case: ${[...caseNames, ...serverCaseNames].join(", ")}
+  --clients A,B   only these clients, and no server: ${clientNames.join(", ")}
+  --rounds N      rounds of each case but idle-connections (${[...new Set(cases.map(({ rounds }) => rounds)), pluginRounds].join(" or ")})
   --json          print one JSON document for each case and client, and nothing else
   --help          print this
 `;
 
 /** Reads the arguments of the command line. Throws a `UsageError`. */
 export function parseCommand(args: readonly string[]): Command {
-  const { json, help, rounds, ...lists } = parse(args[0] === "--" ? args.slice(1) : [...args]);
+  const { json, help, rounds, ...lists } = parseOptions(args, ["case", "clients", "rounds"], ["json", "help"]);
   if (help === true) return { kind: "help" };
-  const chosen = listOption("case", lists.case, caseNames);
+  const chosen = listOption("case", lists.case, [...caseNames, ...serverCaseNames]);
+  const chosenServers = serverCaseNames.filter((name) => chosen.includes(name));
+  if (lists.case !== undefined && lists.clients !== undefined && chosenServers.length > 0) {
+    throw new UsageError(`--clients: leave it out with ${chosenServers.join(", ")}, which measures servers`);
+  }
   return {
     kind: "run",
     cases: cases.filter(({ name }) => chosen.includes(name)),
     clients: listOption("clients", lists.clients, clientNames),
-    rounds: rounds === undefined ? undefined : roundsOption(rounds),
+    serverCases: lists.clients === undefined ? chosenServers : [],
+    rounds: rounds === undefined ? undefined : integerOption("rounds", rounds, 1, 1_000),
     json: json === true,
   };
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args, // without the "--" that some versions of pnpm pass on
-      options: {
-        case: { type: "string" },
-        clients: { type: "string" },
-        rounds: { type: "string" },
-        json: { type: "boolean" },
-        help: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
-}
-
-/** Names with commas between them, in the order of `allowed`; none given: all. */
-function listOption<Name extends string>(option: string, text: string | undefined, allowed: readonly Name[]): Name[] {
-  if (text === undefined) return [...allowed];
-  const names = text.split(",").map((name) => name.trim());
-  const wrong = names.find((name) => !allowed.some((each) => each === name));
-  if (wrong !== undefined) throw new UsageError(`--${option}: expected ${allowed.join(", ")}, got "${wrong}"`);
-  return allowed.filter((name) => names.includes(name));
-}
-
-const maxRounds = 1_000;
-
-function roundsOption(text: string): number {
-  const rounds = text.trim() === "" ? Number.NaN : Number(text);
-  if (Number.isInteger(rounds) && rounds >= 1 && rounds <= maxRounds) return rounds;
-  throw new UsageError(`--rounds: expected an integer from 1 to ${maxRounds}, got "${text}"`);
 }

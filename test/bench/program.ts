@@ -1,4 +1,4 @@
-import type { Failed, Ready, Round } from "./messages.ts";
+import type { Failed, Reply } from "./messages.ts";
 
 /** What the program was started with. */
 export function jobOfProgram<Job>(): Job {
@@ -6,7 +6,7 @@ export function jobOfProgram<Job>(): Job {
 }
 
 /** Tells the process that started this one. */
-export function tell(message: Ready | Round | Failed): void {
+export function tell(message: Reply): void {
   process.send?.(message);
 }
 
