@@ -85,7 +85,7 @@ describe("findingsOf", () => {
     expect(missed(losing(384, 21))).toEqual([]);
   });
 
-  test("connect-node may drop answers as it does without retirements, and lose nothing else", () => {
+  test("connect-node may drop the answers that node drops, and lose nothing else", () => {
     const cell = { client: "connect-node-grpc" } as const;
     const dropping = { failed: 500, errors: { "[unknown] Premature close": 500 } };
     expect(findingsOf([result(cell, dropping)])).toContainEqual({

@@ -25,8 +25,8 @@ const retirementsPerRun = 20;
 /** RPCs that connect-node had not sent when it read the GOAWAY, by what node says of them. */
 const ownQueue = ["NGHTTP2_REFUSED_STREAM", "write ECANCELED", "received GOAWAY without any open streams"];
 
-/** What connect-node also says, over TLS on a busy machine, of responses that have arrived: without any event, too. */
-const ownDefect = "Premature close";
+/** What node says of responses that have arrived, whatever else happens: nodejs/node#65677, since 24.20 and 26.3. */
+const nodeDefect = "Premature close";
 
 /** The targets of the cells that ran. */
 export function findingsOf(results: readonly CellResult[]): readonly Finding[] {
@@ -89,10 +89,10 @@ function connectNodeFinding({ cell, errors, failed, retired }: CellResult): Find
   const count = (isMeant: (message: string) => boolean): number =>
     Object.entries(errors).reduce((sum, [message, times]) => sum + (isMeant(message) ? times : 0), 0);
   const queue = count((message) => ownQueue.some((part) => message.includes(part)));
-  const defect = count((message) => message.includes(ownDefect));
+  const defect = count((message) => message.includes(nodeDefect));
   const limit = queueLossesPerRun * Math.max(1, Math.ceil(retired / retirementsPerRun));
   const others = failed - queue - defect;
-  const also = defect === 0 ? "" : `; ${defect} answers dropped, which it does without retirements, too`;
+  const also = defect === 0 ? "" : `; ${defect} answers dropped by nodejs/node#65677`;
   const what =
     `connect-node, ${cell.server}, ${cell.event}: ${queue} out of its own queue in ${retired} retirements, ` +
     `at most ${limit}${also}; ${others} others, at most 0`;

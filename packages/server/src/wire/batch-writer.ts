@@ -46,6 +46,10 @@ export class BatchWriter {
     return this.#bytesLeft;
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   cork(): void {
     this.#corked++;
   }
@@ -61,10 +65,7 @@ export class BatchWriter {
    * @param callback called when the sink has taken the whole chunk; on an error once for all chunks that share it
    */
   write(chunk: Uint8Array, callback?: Callback): void {
-    if (this.#ended) {
-      if (callback !== undefined) process.nextTick(callback, endedError());
-      return;
-    }
+    if (this.#ended) return;
     this.#chunks.push(chunk);
     this.#callbacks.push(callback);
     this.#bytesLeft += chunk.length;
@@ -76,7 +77,10 @@ export class BatchWriter {
     while (this.#next < this.#chunks.length) this.#writePiece();
   }
 
-  /** Gives the sink all that is left; whatever comes later fails with EPIPE. */
+  /**
+   * Gives the sink all that is left. Whatever comes later is dropped and never called back, so that its writer waits for
+   * the sink to close, as it would if the sink were stuck.
+   */
   end(): void {
     this.flush();
     this.#ended = true;
@@ -146,8 +150,4 @@ export class BatchWriter {
     this.#firstOpen = 0;
     this.#bytesLeft = 0;
   }
-}
-
-function endedError(): Error {
-  return Object.assign(new Error("the connection has been ended"), { code: "EPIPE" });
 }

@@ -158,13 +158,72 @@ test("a client that half-closes gets what the session had handed down, and the s
   await until("the session", () => client.of("SETTINGS").length >= 2);
   client.socket.pause();
   const stream = client.request("/");
-  const unsent = (): number => [...gated][0]?.wire.unsentBytes ?? 0;
-  await until("the kernel's buffers are full", () => unsent() > 2 ** 20);
+  const [its] = gated;
+  await until("the kernel's buffers are full", () => (its?.wire.unsentBytes ?? 0) > 2 ** 20);
+  const late: unknown[] = [];
+  its?.socket.on("end", () => late.push(its.wire.inject(goawayNotice)));
   client.socket.end();
   client.socket.resume();
   await until("the end", () => client.ended);
   expect(client.dataOf(stream).length).toBe(size);
   await until("the connection is gone", () => gated.size === 0);
+  expect(late).toEqual([{ kind: "busy" }]);
+  expect(errors).toEqual([]);
+});
+
+test("destroySoon() on the session's socket sends what the session had handed down, and ends without an error", async () => {
+  const size = 8 * 2 ** 20;
+  const { port, gated, errors } = await setUp((_, response) => response.end(Buffer.alloc(size, pattern)));
+  const client = await connectRaw(port, true);
+  onTestFinished(() => client.end());
+  client.begin(2 ** 30);
+  await until("the session", () => client.of("SETTINGS").length >= 2);
+  client.socket.pause();
+  const stream = client.request("/");
+  const [its] = gated;
+  await until("the kernel's buffers are full", () => (its?.wire.unsentBytes ?? 0) > 2 ** 20);
+  (its?.session.socket as TLSSocket | undefined)?.destroySoon();
+  expect(its?.wire.inject(goawayNotice)).toEqual({ kind: "busy" });
+  its?.session.ping(() => {}); // a write that comes too late
+  client.socket.resume();
+  await until("the end", () => client.ended);
+  expect(client.dataOf(stream).length).toBe(size);
+  await until("the connection is gone", () => gated.size === 0);
+  expect(errors).toEqual([]);
+});
+
+test("streams that write on when the client has half-closed end with the connection, without an error", async () => {
+  const { server, port, gated, errors } = await setUp(() => {});
+  let streams = 0;
+  server.on("stream", (stream: http2.ServerHttp2Stream) => {
+    // nobody listens for "error": one would end the process
+    stream.on("aborted", () => streams--);
+    streams++;
+    stream.respond();
+    const writeOn = (): void => {
+      if (stream.destroyed) return;
+      if (stream.write(pattern)) setImmediate(writeOn);
+      else stream.once("drain", () => setImmediate(writeOn));
+    };
+    writeOn();
+  });
+  for (const reads of [true, false]) {
+    const client = await connectRaw(port, true);
+    onTestFinished(() => client.end());
+    client.begin(2 ** 30);
+    client.request("/");
+    await until("data", () => client.of("DATA").length > 10);
+    if (!reads) {
+      client.socket.pause();
+      await until("the kernel's buffers are full", () => ([...gated][0]?.wire.unsentBytes ?? 0) > pattern.length);
+    }
+    client.socket.end();
+    for (let turns = 0; turns < 20; turns++) await turn();
+    client.socket.resume();
+    await until("the connection is gone", () => gated.size === 0);
+    await client.end();
+  }
+  await until("the streams are aborted", () => streams === 0);
   expect(errors).toEqual([]);
 });
 

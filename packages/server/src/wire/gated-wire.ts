@@ -35,15 +35,17 @@ export function createGatedSocket(socket: TLSSocket): GatedSocket {
   socket.setNoDelay(true);
   socket.disableRenegotiation();
 
+  const stream = createStandIn(socket, tracker, writer);
+
   return {
-    stream: createStandIn(socket, tracker, writer),
+    stream,
     wire: {
       get unsentBytes() {
         return writer.bytesLeft + socket.writableLength + queuedBelow(socket);
       },
       inject(frame: Uint8Array): Injection {
-        if (!tracker.atBoundary || tracker.sawGoaway || !socket.writable) return { kind: "busy" };
-        writer.write(frame);
+        if (!tracker.atBoundary || tracker.sawGoaway || writer.ended || !socket.writable) return { kind: "busy" };
+        writer.write(frame.slice());
         return { kind: "written" };
       },
     },
@@ -52,7 +54,7 @@ export function createGatedSocket(socket: TLSSocket): GatedSocket {
       // when the client has half-closed, the TLS socket ends and closes the wrapper; a wrapper that ended by itself
       // would fail an assertion, and so the process, at the session's next write
       Reflect.set(wrapper, "allowHalfOpen", true);
-      exposeTlsProperties(socket, session, wrapper);
+      exposeTlsProperties(stream, session, wrapper);
       freeWhatIsRead(socket);
     },
   };

@@ -4,7 +4,7 @@ import { TLSSocket } from "node:tls";
 const names: readonly string[] = [
   ...["encrypted", "authorized", "authorizationError", "alpnProtocol", "servername"],
   ...["remoteAddress", "remotePort", "remoteFamily", "localAddress", "localPort", "localFamily", "address"],
-  ...["bytesRead", "bytesWritten"],
+  ...["bytesRead", "bytesWritten", "destroySoon"],
   // getPeerCertificate, getCipher, exportKeyingMaterial and so on, as many as this version of node has
   ...Object.getOwnPropertyNames(TLSSocket.prototype).filter((name) => !name.startsWith("_") && name !== "constructor"),
 ];
@@ -14,7 +14,11 @@ const sockets = new WeakMap<object, TLSSocket>();
 /** For each prototype of wrappers (node has one) one that shows the TLS socket: to define it anew costs 10 KiB each. */
 const prototypes = new WeakMap<object, object>();
 
-/** Makes a TLS socket's properties reachable on its session and on the wrapper that node has put between the two. */
+/**
+ * Makes a TLS socket's properties reachable on its session and on the wrapper that node has put between the two.
+ *
+ * @param socket hands out methods that are bound to it
+ */
 export function exposeTlsProperties(socket: TLSSocket, session: ServerHttp2Session, wrapper: object): void {
   sockets.set(wrapper, socket);
   const prototype: object = Object.getPrototypeOf(wrapper);
@@ -33,9 +37,7 @@ function propertyOf(name: string): PropertyDescriptor {
     configurable: true,
     get(this: object): unknown {
       const socket = sockets.get(this);
-      if (socket === undefined) return undefined;
-      const value: unknown = Reflect.get(socket, name, socket);
-      return typeof value === "function" ? value.bind(socket) : value;
+      return socket === undefined ? undefined : Reflect.get(socket, name);
     },
   };
 }

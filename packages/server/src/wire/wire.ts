@@ -1,8 +1,8 @@
 /**
  * What came of an attempt to inject a frame:
  * `written`: the peer gets it, after all frames of the session so far and before all later ones.
- * `busy`: not now, since it could land within a frame, or before the session's first, or the socket is about to close;
- * worth another try while the session lives.
+ * `busy`: not now, since it could land within a frame, or before the session's first, or (where that can be seen: over
+ * TLS) after the session's own GOAWAY, or the socket is about to close; worth another try while the session lives.
  * `unsupported`: never on this connection, for the given reason.
  */
 export type Injection =
@@ -17,7 +17,8 @@ export interface Wire {
    * TLS it is an upper bound, since what is being encrypted and sent is counted more than once.
    *
    * A session hands down more only when all it handed down before is taken. So two looks that find the same number above
-   * 0 mean that the kernel took nothing in between: the peer does not read. Any other pair of numbers means progress.
+   * 0 mean that the kernel took nothing in between: the peer does not read. Any other pair of numbers means progress,
+   * unless a frame was injected in between.
    */
   readonly unsentBytes: number;
   inject(frame: Uint8Array): Injection;
