@@ -1,6 +1,7 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { type Clock, maxDelayMs, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { streamAgeSignal } from "./interceptor.ts";
+import { checkNumber, time } from "./options.ts";
 
 /** Trailer of a stream that its server has ended before its time; its value is the reason: `max-age`. */
 export const streamEndTrailer = "x-evenkeel-stream-end";
@@ -25,7 +26,7 @@ export interface EndOldStreamsOptions {
  */
 export function endOldStreams(options: EndOldStreamsOptions = {}): Interceptor {
   const { graceMs = 5_000, clock = systemClock } = options;
-  checkGrace(graceMs);
+  checkNumber("graceMs", graceMs, time);
   return (next) => async (request) => {
     const response = await next(request);
     const { methodKind } = request.method;
@@ -79,10 +80,4 @@ function tooOld(): ConnectError {
   return new ConnectError("the stream has reached the server's maximum age: open it anew", Code.Unavailable, {
     [streamEndTrailer]: "max-age",
   });
-}
-
-function checkGrace(graceMs: unknown): void {
-  const range = `a number from 0 to ${maxDelayMs} milliseconds`;
-  if (typeof graceMs !== "number") throw new TypeError(`graceMs must be ${range}: ${typeof graceMs}`);
-  if (!(graceMs >= 0 && graceMs <= maxDelayMs)) throw new RangeError(`graceMs must be ${range}: ${graceMs}`);
 }

@@ -102,7 +102,7 @@ export type Limits = Required<ChangeableOptions>;
 export type Settings = Limits & Required<LifecycleOptions>;
 
 /** What a number may be. */
-interface Range {
+export interface Range {
   readonly least: number;
   /** Whether `least` itself is out. */
   readonly exclusive?: boolean;
@@ -111,7 +111,7 @@ interface Range {
   readonly unit: " milliseconds" | "";
 }
 
-const time: Range = { least: 0, most: maxDelayMs, unit: " milliseconds" };
+export const time: Range = { least: 0, most: maxDelayMs, unit: " milliseconds" };
 const timeOrNever: Range = { ...time, infinity: true };
 const timeAboveZeroOrNever: Range = { ...timeOrNever, exclusive: true };
 const count: Range = { least: 1, most: 2 ** 32 - 1, infinity: true, unit: "" };
@@ -198,7 +198,8 @@ function checkNames(options: object, known: readonly string[]): void {
   throw new TypeError(`there is no option ${unknown}: known are ${known.join(", ")}`);
 }
 
-function checkNumber(name: string, value: unknown, range: Range): void {
+/** @throws TypeError or RangeError that names the option and what it allows. */
+export function checkNumber(name: string, value: unknown, range: Range): void {
   const { least, exclusive = false, most, infinity = false, unit } = range;
   const kind = unit === "" ? "an integer" : "a number";
   const allowed = `${exclusive ? `above ${least}` : `from ${least}`} to ${most}${unit}${infinity ? ", or Infinity" : ""}`;

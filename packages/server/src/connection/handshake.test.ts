@@ -1,6 +1,7 @@
 import { EventEmitter } from "node:events";
 import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
+import { eventLoopTurns } from "../../test-helpers/event-loop-turns.ts";
 import { Handshake } from "./handshake.ts";
 
 class FakeSocket extends EventEmitter {
@@ -21,11 +22,6 @@ function begin(): { clock: FakeClock; socket: FakeSocket; handshake: Handshake; 
     observer: { onChange: () => {}, onClose: () => void gone++ },
   });
   return { clock, socket, handshake, gone: () => gone };
-}
-
-/** As many as a timeout waits for. */
-async function eventLoopTurns(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 test("in a shutdown a silent connection is cut after goawayPingTimeoutMs, otherwise it has no limit", async () => {

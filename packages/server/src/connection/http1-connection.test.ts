@@ -2,6 +2,7 @@ import { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
 import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
+import { eventLoopTurns } from "../../test-helpers/event-loop-turns.ts";
 import type { ConnectionChange } from "./connection.ts";
 import { Http1Connection } from "./http1-connection.ts";
 
@@ -65,11 +66,6 @@ function bench(changes: Partial<Settings> = {}) {
   };
   const story = (): unknown[] => changesSeen.map((each) => ("cause" in each ? each.cause : each.type));
   return { clock, settings, socket, connection, request, story };
-}
-
-/** As many as a timeout waits for. */
-async function eventLoopTurns(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 test("at its age the next response says that it is the last", () => {

@@ -3,6 +3,7 @@ import type { ServerHttp2Session } from "node:http2";
 import { Duplex } from "node:stream";
 import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
+import { eventLoopTurns } from "../../test-helpers/event-loop-turns.ts";
 import type { Injection } from "../wire/wire.ts";
 import type { ConnectionChange } from "./connection.ts";
 import { Http2Connection, type Http2ConnectionInit, type Http2ConnectionSettings } from "./http2-connection.ts";
@@ -103,10 +104,6 @@ function bench(changes: Partial<Http2ConnectionSettings> = {}): Bench {
   return Object.assign(self, { init, connection: new Http2Connection(init) });
 }
 
-/** As many as a timeout waits for. */
-async function eventLoopTurns(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
-}
 const summary = (events: readonly ConnectionChange[]): unknown[] =>
   events.map((event) => [event.type, "cause" in event ? event.cause : "notice" in event ? event.notice.kind : ""]);
 

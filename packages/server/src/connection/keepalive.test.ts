@@ -1,5 +1,6 @@
 import { FakeClock } from "@evenkeel/testing";
 import { expect, test } from "vitest";
+import { eventLoopTurns } from "../../test-helpers/event-loop-turns.ts";
 import { Keepalive } from "./keepalive.ts";
 
 interface Link {
@@ -21,11 +22,6 @@ function start(keepaliveTimeMs = 1_000): Link {
     onDead: () => log.push("dead"),
   });
   return Object.assign(link, { keepalive });
-}
-
-/** As many as a timeout waits for. */
-async function eventLoopTurns(): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 test("a silent peer gets a PING after keepaliveTimeMs, and is dead after keepaliveTimeoutMs more", async () => {
