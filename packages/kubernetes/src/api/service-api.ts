@@ -1,0 +1,154 @@
+import { ApiClient } from "./api-client.ts";
+import { ApiError, apiErrorOf } from "./api-error.ts";
+import type { ApiServer } from "./api-server.ts";
+import type { EndpointSlice } from "./endpoint-slice.ts";
+
+/** Slices of a page: few enough to be parsed at once. */
+const pageLimit = 100;
+
+/** What an API server knows of one Service: how the rest of this package asks, and what tests script. */
+export interface ServiceApi {
+  /** All slices of the Service. Rejects with an `ApiError` or `Error`, as the others do. */
+  list(signal: AbortSignal): Promise<SliceList>;
+  /** Follows the slices from `version` on. Resolves when the server ends the watch in good order. */
+  watch(version: string, listener: WatchListener, signal: AbortSignal): Promise<void>;
+  /** The Service itself. */
+  service(signal: AbortSignal): Promise<Service>;
+  close(): void;
+}
+
+export interface SliceList {
+  readonly slices: readonly EndpointSlice[];
+  /** The version of the whole, from which a watch goes on. */
+  readonly version: string;
+}
+
+export interface WatchListener {
+  /** The server has accepted the watch. */
+  opened(): void;
+  /** What happened, as much as arrived at a time. */
+  events(events: readonly WatchEvent[]): void;
+}
+
+export type WatchEvent =
+  | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: EndpointSlice }
+  /** Nothing happened up to the version of the object, which has nothing else. */
+  | { readonly type: "BOOKMARK"; readonly object: EndpointSlice };
+
+/** The parts of a `v1` Service that are read here. */
+export interface Service {
+  readonly spec?: {
+    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly protocol?: string }[];
+  };
+}
+
+/** A Service by its names. */
+export interface ServiceName {
+  readonly service: string;
+  readonly namespace: string;
+}
+
+/** Asks the API server over HTTP. `watchSeconds`: how long it is to let a watch run. */
+export function createServiceApi(server: ApiServer, name: ServiceName, watchSeconds: () => number): ServiceApi {
+  const client = new ApiClient(server);
+  const namespace = encodeURIComponent(name.namespace);
+  const slicesPath = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`;
+  const labelSelector = `kubernetes.io/service-name=${name.service}`;
+  const pathOf = (query: Record<string, string>): string =>
+    `${slicesPath}?${new URLSearchParams({ labelSelector, ...query })}`;
+
+  const page = async (query: Record<string, string>, signal: AbortSignal): Promise<SlicePage> =>
+    checkedPage(await client.get(pathOf(query), signal));
+
+  const list = async (limit: number, signal: AbortSignal): Promise<SliceList> => {
+    let { slices, version, next } = await page({ limit: String(limit) }, signal);
+    while (next !== undefined) {
+      const more = await page({ limit: String(limit), continue: next }, signal);
+      slices = [...slices, ...more.slices];
+      next = more.next;
+    }
+    return { slices, version };
+  };
+
+  return {
+    async list(signal) {
+      try {
+        return await list(pageLimit, signal);
+      } catch (error) {
+        if (!isExpired(error)) throw error;
+        return await list(0, signal); // pages took so long that their version is forgotten: all at once
+      }
+    },
+    async watch(version, listener, signal) {
+      const timeoutSeconds = String(Math.round(watchSeconds()));
+      const query = { watch: "1", allowWatchBookmarks: "true", resourceVersion: version, timeoutSeconds };
+      const objects = (received: readonly unknown[]): void => {
+        const events = received.map(checkedEvent);
+        const failed = events.findIndex((event) => event instanceof ApiError);
+        const good = (failed < 0 ? events : events.slice(0, failed)) as readonly WatchEvent[];
+        if (good.length > 0) listener.events(good);
+        if (failed >= 0) throw events[failed];
+      };
+      await client.follow(pathOf(query), { opened: () => listener.opened(), objects }, signal);
+    },
+    async service(signal) {
+      const path = `/api/v1/namespaces/${namespace}/services/${encodeURIComponent(name.service)}`;
+      return (await client.get(path, signal)) as Service;
+    },
+    close: () => client.close(),
+  };
+}
+
+/** Whether the version that was asked for is forgotten by the server: all has to be listed anew. */
+export function isExpired(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 410;
+}
+
+interface SlicePage extends SliceList {
+  /** Where the next page begins. */
+  readonly next: string | undefined;
+}
+
+function checkedPage(value: unknown): SlicePage {
+  const { items, metadata } = objectOf(value) as Partial<RawList>;
+  const version = metadata?.resourceVersion;
+  if (!Array.isArray(items) || typeof version !== "string") throw unexpected("list of EndpointSlices", value);
+  return { slices: items.map(checkedSlice), version, next: metadata?.continue || undefined };
+}
+
+interface RawList {
+  readonly items: readonly unknown[];
+  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
+}
+
+function checkedEvent(value: unknown): WatchEvent | ApiError {
+  const { type, object } = objectOf(value) as { readonly type?: unknown; readonly object?: unknown };
+  switch (type) {
+    case "ADDED":
+    case "MODIFIED":
+    case "DELETED":
+      return { type, object: checkedSlice(object) };
+    case "BOOKMARK":
+      return { type, object: object as EndpointSlice };
+    case "ERROR":
+      return apiErrorOf(object);
+    default:
+      throw unexpected("event of a watch", value);
+  }
+}
+
+function checkedSlice(value: unknown): EndpointSlice {
+  const { metadata, endpoints } = objectOf(value) as Partial<EndpointSlice>;
+  if (typeof metadata?.name !== "string" || !(Array.isArray(endpoints) || endpoints == null)) {
+    throw unexpected("EndpointSlice", value);
+  }
+  return value as EndpointSlice;
+}
+
+function objectOf(value: unknown): object {
+  return typeof value === "object" && value !== null ? value : {};
+}
+
+function unexpected(what: string, value: unknown): Error {
+  return new Error(`the API server sent something that is no ${what}: ${JSON.stringify(value)?.slice(0, 200)}`);
+}

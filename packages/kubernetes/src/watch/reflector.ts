@@ -1,0 +1,205 @@
+import { type BackoffOptions, backoffDelay, type Clock, type Random } from "@evenkeel/core";
+import { ApiError } from "../api/api-error.ts";
+import type { EndpointSlice } from "../api/endpoint-slice.ts";
+import { isExpired, type ServiceApi, type WatchEvent } from "../api/service-api.ts";
+import { Doubt } from "./doubt.ts";
+import { Pause } from "./pause.ts";
+import { Silence } from "./silence.ts";
+
+/** The answer to a request may take so long, in milliseconds. */
+const answerLimitMs = 30_000;
+
+/** API servers send a bookmark each minute: a watch without anything for so long has stalled. */
+const stallMs = 90_000;
+
+/** A watch that was open this long was no failure, however it ends. */
+const provenAfterMs = 1_000;
+
+/** Between requests that fail in a row: as client-go's reflector, but sooner at first. */
+const apiBackoff: BackoffOptions = { initialMs: 200, multiplier: 2, maxMs: 30_000, jitter: 0.5 };
+
+/** Before a list that follows a 410: every client of the server may have got one at the same time. */
+const relistBackoff: BackoffOptions = { initialMs: 1_000, multiplier: 2, maxMs: 30_000, jitter: 1 };
+
+/** A hint cuts a pause short when the last request began this long ago. */
+const impatienceMs = 5_000;
+
+export interface ReflectorOptions {
+  readonly api: ServiceApi;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** All slices of the Service: at first, after each batch of changes, and when a failure is over. */
+  synced(slices: readonly EndpointSlice[]): void;
+  /** A request failed. What was synced stays, and the next request follows by itself. */
+  failed(error: Error): void;
+}
+
+/**
+ * Mirrors the slices of one Service: lists them, then watches from the list's version on. A watch that ends is followed
+ * by one from the last version that was heard of; where the server has forgotten that (410), by a list.
+ */
+export class Reflector {
+  readonly #options: ReflectorOptions;
+  readonly #slices = new Map<string, EndpointSlice>();
+  readonly #doubt: Doubt;
+  /** Where the next watch begins; `undefined`: a list comes first. */
+  #version: string | undefined;
+  #phase: Phase = { kind: "starting" };
+  #startedAt = 0;
+  /** Requests in a row that came to nothing. */
+  #failures = 0;
+  /** Whether the last watch stalled, and nothing was heard since. */
+  #hasStalled = false;
+  /** Whether something failed since the last `synced`. */
+  #isBehind = false;
+
+  constructor(options: ReflectorOptions) {
+    this.#options = options;
+    this.#doubt = new Doubt(options.clock, options.random);
+    void this.#run();
+  }
+
+  /** Something may have changed: a pause is cut short, and a watch that does not tell of it begins anew. */
+  hint(): void {
+    const phase = this.#phase;
+    const isPatient = this.#options.clock.now() - this.#startedAt < impatienceMs;
+    if (phase.kind === "pausing" && !phase.isOrdered && !isPatient) phase.pause.end();
+    if (phase.kind !== "watching") return;
+    const { silence, request } = phase;
+    const heardAt = (): number => silence.heardAt;
+    this.#doubt.raise(heardAt, () => request.abort(anew));
+  }
+
+  /** Ends what is under way. Nothing is told from here on. */
+  close(): void {
+    const phase = this.#phase;
+    this.#phase = { kind: "closed" };
+    this.#doubt.end();
+    if (phase.kind === "listing" || phase.kind === "watching") phase.request.abort(anew);
+    if (phase.kind === "pausing") phase.pause.end();
+    this.#options.api.close();
+  }
+
+  get #isClosed(): boolean {
+    return this.#phase.kind === "closed";
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosed) {
+      this.#startedAt = this.#options.clock.now();
+      const error = await this.#ask();
+      if (this.#isClosed) return;
+      if (error === undefined) continue;
+      if (isExpired(error)) this.#version = undefined;
+      this.#failures++;
+      this.#isBehind = true;
+      this.#options.failed(error);
+      if (this.#isClosed) return; // by whoever heard of it
+      await this.#pauseAfter(error);
+    }
+  }
+
+  /** Lists or watches. Resolves to what went wrong, or where the next request may follow at once to `undefined`. */
+  async #ask(): Promise<Error | undefined> {
+    const request = new AbortController();
+    const silence = new Silence(this.#options.clock);
+    silence.limit(answerLimitMs, () => request.abort(new Error(`no answer within ${answerLimitMs} ms`)));
+    try {
+      if (this.#version === undefined) await this.#list(request);
+      else await this.#watch(this.#version, request, silence);
+      return undefined;
+    } catch (thrown) {
+      const error = request.signal.aborted ? request.signal.reason : thrown;
+      if (error === anew) return undefined;
+      return error instanceof Error ? error : new Error(String(error));
+    } finally {
+      silence.end();
+    }
+  }
+
+  async #list(request: AbortController): Promise<void> {
+    this.#phase = { kind: "listing", request };
+    const { slices, version } = await this.#options.api.list(request.signal);
+    if (request.signal.aborted) return;
+    this.#slices.clear();
+    for (const slice of slices) this.#slices.set(slice.metadata.name, slice);
+    this.#version = version;
+    this.#sync();
+  }
+
+  async #watch(version: string, request: AbortController, silence: Silence): Promise<void> {
+    const { api, clock } = this.#options;
+    this.#phase = { kind: "watching", request, silence };
+    let openedAt = Number.POSITIVE_INFINITY;
+    const listener = {
+      opened: () => {
+        if (request.signal.aborted) return;
+        openedAt = clock.now();
+        silence.limit(stallMs, () => this.#stall(request));
+        if (this.#isBehind) this.#sync();
+      },
+      events: (events: readonly WatchEvent[]) => {
+        if (request.signal.aborted) return;
+        silence.heard();
+        this.#hasStalled = false;
+        this.#apply(events);
+      },
+    };
+    try {
+      await api.watch(version, listener, request.signal);
+    } finally {
+      if (clock.now() - openedAt >= provenAfterMs) this.#failures = 0;
+    }
+    if (clock.now() - openedAt < provenAfterMs) throw new Error("the API server ended the watch at once");
+  }
+
+  /** A second time in a row, the version is one that the server will only come to: its etcd was set back. */
+  #stall(request: AbortController): void {
+    if (this.#hasStalled) this.#version = undefined;
+    this.#hasStalled = !this.#hasStalled;
+    request.abort(anew);
+  }
+
+  #apply(events: readonly WatchEvent[]): void {
+    let changed = false;
+    for (const { type, object } of events) {
+      const { name, resourceVersion } = object.metadata;
+      if (resourceVersion !== undefined) this.#version = resourceVersion;
+      if (type === "BOOKMARK") continue;
+      if (type === "DELETED") this.#slices.delete(name);
+      else this.#slices.set(name, object);
+      changed = true;
+    }
+    if (!changed) return;
+    this.#doubt.dispel();
+    this.#sync();
+  }
+
+  #sync(): void {
+    this.#isBehind = false;
+    this.#options.synced([...this.#slices.values()]);
+  }
+
+  async #pauseAfter(error: Error): Promise<void> {
+    const { clock, random } = this.#options;
+    const delayMs = backoffDelay(this.#failures, random, isExpired(error) ? relistBackoff : apiBackoff);
+    const orderedMs = error instanceof ApiError ? error.retryAfterMs : undefined;
+    const pause = new Pause(
+      clock,
+      orderedMs === undefined ? delayMs : Math.max(delayMs, orderedMs * (1 + random() / 2)),
+    );
+    this.#phase = { kind: "pausing", pause, isOrdered: orderedMs !== undefined };
+    await pause.over;
+  }
+}
+
+/** Why a request ends that is to be made again at once. */
+const anew = Symbol("anew");
+
+type Phase =
+  | { readonly kind: "starting" }
+  | { readonly kind: "listing"; readonly request: AbortController }
+  | { readonly kind: "watching"; readonly request: AbortController; readonly silence: Silence }
+  /** `isOrdered`: the server said for how long. */
+  | { readonly kind: "pausing"; readonly pause: Pause; readonly isOrdered: boolean }
+  | { readonly kind: "closed" };
