@@ -1,5 +1,11 @@
 import { type Address, createEndpoint, type Endpoint, type ResolverFactory } from "@evenkeel/core";
-import { type AddressBlock, claimAddresses } from "./address-block.ts";
+import {
+  type ClusterApiServer,
+  type ClusterApiServerOptions,
+  startClusterApiServer,
+} from "../api-server/cluster-api-server.ts";
+import { NamespaceNetwork } from "../network/namespace-network.ts";
+import { LoopbackNetwork, type PodNetwork } from "../network/pod-network.ts";
 import { ClusterDns, type ClusterDnsOptions } from "./dns-server.ts";
 import { EndpointFeed } from "./endpoint-feed.ts";
 import { type ClusterOptions, type ClusterSettings, checkOptions, checkSize } from "./options.ts";
@@ -9,20 +15,20 @@ import { VirtualIp, type VirtualIpOptions } from "./virtual-ip.ts";
 import { Watchdog } from "./watchdog.ts";
 
 /**
- * Starts a pretend cluster: one Service, whose pods are processes on loopback addresses.
+ * Starts a pretend cluster: one Service, whose pods are processes on loopback addresses, or in a network that lags.
  *
  * Resolves when all pods are ready and published. Rejects with a `TypeError` or `RangeError` that names the option, and
- * with an `Error` that tells what a pod wrote when one does not become ready; nothing is left running then. Needs Linux
- * or macOS.
+ * with an `Error` that tells what a pod wrote when one does not become ready, or why there cannot be such a network;
+ * nothing is left running then. Needs Linux or macOS.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const settings = checkOptions(options);
-  const addresses = await claimAddresses(settings.podAddresses, settings.port);
+  const watchdog = await Watchdog.start();
   let cluster: Cluster;
   try {
-    cluster = new Cluster(settings, addresses, await Watchdog.start());
+    cluster = new Cluster(settings, await openNetwork(settings, watchdog), watchdog);
   } catch (error) {
-    await addresses.close();
+    await watchdog.close();
     throw error;
   }
   try {
@@ -38,7 +44,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
 /** A pretend cluster. Made by `startCluster`; its methods reject with an `Error` once it is closed. */
 export class Cluster {
   readonly #settings: ClusterSettings;
-  readonly #addresses: AddressBlock;
+  readonly #network: PodNetwork;
   readonly #watchdog: Watchdog;
   readonly #feed: EndpointFeed;
   readonly #pods = new Set<PodProcess>();
@@ -46,12 +52,13 @@ export class Cluster {
   readonly #detections = new Set<NodeJS.Timeout>();
   readonly #servers = new Set<{ close(): Promise<void> }>();
   #podsStarted = 0;
+  #ending = false;
   #closing: Promise<void> | undefined;
 
   /** Use `startCluster`. */
-  constructor(settings: ClusterSettings, addresses: AddressBlock, watchdog: Watchdog) {
+  constructor(settings: ClusterSettings, network: PodNetwork, watchdog: Watchdog) {
     this.#settings = settings;
-    this.#addresses = addresses;
+    this.#network = network;
     this.#watchdog = watchdog;
     this.#feed = new EndpointFeed(settings.propagationMs);
   }
@@ -63,7 +70,7 @@ export class Cluster {
 
   /** The Service's port: that of every pod, where pods have addresses of their own. */
   get port(): number {
-    return this.#addresses.port;
+    return this.#network.port;
   }
 
   /** `http://<host>:<port>`: what a client gets as its target, together with `resolver()`. */
@@ -147,7 +154,8 @@ export class Cluster {
 
   /**
    * Sends SIGKILL, as when a pod runs out of memory or its node dies. The endpoint stays as it is until
-   * `killDetectionMs` and `propagationMs` have passed. The pod is not restarted. Resolves when it has exited.
+   * `killDetectionMs` and `propagationMs` have passed. The pod is not restarted. Resolves when it has exited. What its
+   * address does from then on is the option `network`.
    */
   async kill(pod: Pod): Promise<void> {
     const own = this.#own(pod);
@@ -180,7 +188,18 @@ export class Cluster {
     return this.#keep(await VirtualIp.start(() => this.endpoints(), options));
   }
 
-  /** Kills every pod, also frozen ones, and closes what was started here; resolves when all are gone. */
+  /** Starts an API server with the Service and the EndpointSlices of the pods. Closed with the cluster. */
+  async startApiServer(options?: ClusterApiServerOptions): Promise<ClusterApiServer> {
+    this.#checkOpen();
+    const { name } = this.#settings;
+    const source = { name, port: this.port, resolver: this.resolver(), published: () => this.published() };
+    return this.#keep(await startClusterApiServer(source, options));
+  }
+
+  /**
+   * Kills every pod, also frozen ones, and closes what was started here; resolves when all are gone. Rejects with an
+   * `Error` when a network that lags did not do so.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -191,14 +210,18 @@ export class Cluster {
   }
 
   async #close(): Promise<void> {
+    this.#ending = true;
     this.#feed.close();
     const pods = [...this.#pods];
     for (const pod of pods) pod.kill();
     await Promise.all(pods.map((pod) => pod.gone));
     for (const timer of this.#detections) clearTimeout(timer);
     await Promise.all([...this.#servers].map((server) => server.close()));
-    await this.#watchdog.close();
-    await this.#addresses.close();
+    try {
+      await this.#network.close();
+    } finally {
+      await this.#watchdog.close();
+    }
   }
 
   #checkOpen(): void {
@@ -221,10 +244,12 @@ export class Cluster {
 
   async #start(): Promise<void> {
     this.#checkOpen();
-    const { name, zones, program, args, env, startupTimeoutMs } = this.#settings;
-    const address = this.#addresses.take();
+    const { name, zones, env, startupTimeoutMs } = this.#settings;
+    const address = this.#network.take();
+    const { program, args } = this.#network.inside(this.#settings);
+    const sever = () => (this.#ending ? undefined : this.#network.sever(address));
     const zone = zones[this.#podsStarted % Math.max(zones.length, 1)];
-    const spec = { name: `${name}-${++this.#podsStarted}`, address, zone, program, args, env };
+    const spec = { name: `${name}-${++this.#podsStarted}`, address, zone, program, args, env, sever };
     const pod = new PodProcess(spec, (changed, change) => this.#changed(changed, change));
     if (pod.pid !== undefined) this.#watchdog.add(pod.pid);
     this.#pods.add(pod);
@@ -257,7 +282,7 @@ export class Cluster {
 
   #exited(pod: PodProcess): void {
     this.#pods.delete(pod);
-    this.#addresses.giveBack(pod.address);
+    this.#network.leave(pod.address);
     if (pod.pid !== undefined) this.#watchdog.remove(pod.pid);
     if (pod.stopped) {
       this.#feed.delete(pod.name);
@@ -269,6 +294,12 @@ export class Cluster {
     }, this.#settings.killDetectionMs);
     this.#detections.add(timer);
   }
+}
+
+/** Rejects as `startCluster` does. */
+async function openNetwork({ network, podAddresses, port }: ClusterSettings, watchdog: Watchdog): Promise<PodNetwork> {
+  if (network.kind === "loopback") return LoopbackNetwork.open(podAddresses, port);
+  return NamespaceNetwork.open(network, port, (command) => watchdog.setCleanup(command));
 }
 
 function endpointOf(pod: Pod, conditions: Pick<Endpoint, "ready" | "serving" | "terminating">): Endpoint {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type ClusterOptions, checkOptions } from "./options.ts";
+import { type ClusterNetwork, type ClusterOptions, checkOptions } from "./options.ts";
 
 const valid: ClusterOptions = { pod: { module: "./pod.js" }, size: 1 };
 
@@ -13,6 +13,7 @@ describe("checkOptions", () => {
       name: "pod",
       port: undefined,
       podAddresses: undefined,
+      network: { kind: "loopback" },
       zones: [],
       propagationMs: 0,
       killDetectionMs: 100,
@@ -32,6 +33,17 @@ describe("checkOptions", () => {
     });
   });
 
+  test("fills in the times of a network that lags", () => {
+    const networkOf = (network: ClusterNetwork) => checkOptions({ ...valid, network }).network;
+    expect(networkOf({ kind: "lagging" })).toEqual({ kind: "lagging", resetMs: 500, refuseMs: 1_000 });
+    expect(networkOf({ kind: "lagging", resetMs: 0, refuseMs: 5 })).toEqual({
+      kind: "lagging",
+      resetMs: 0,
+      refuseMs: 5,
+    });
+    expect(networkOf({ kind: "loopback" })).toEqual({ kind: "loopback" });
+  });
+
   test.for<[wrong: object, error: RegExp]>([
     [{ size: -1 }, /^RangeError: size: expected an integer from 0 to 100, got -1/],
     [{ size: 1.5 }, /^RangeError: size:/],
@@ -41,6 +53,11 @@ describe("checkOptions", () => {
     [{ name: "" }, /^TypeError: name:/],
     [{ port: 0 }, /^RangeError: port: expected an integer from 1 to 65535, got 0/],
     [{ podAddresses: "both" }, /^TypeError: podAddresses:/],
+    [{ network: "lagging" }, /^TypeError: network: expected a kind of "loopback" or "lagging", got "lagging"/],
+    [{ network: null }, /^TypeError: network:/],
+    [{ network: { kind: "lagging", resetMs: -1 } }, /^RangeError: network.resetMs:/],
+    [{ network: { kind: "lagging", refuseMs: Number.NaN } }, /^RangeError: network.refuseMs:/],
+    [{ network: { kind: "lagging" }, podAddresses: "shared" }, /^TypeError: podAddresses: .* leave it out/],
     [{ zones: ["a", ""] }, /^TypeError: zones:/],
     [{ propagationMs: -1 }, /^RangeError: propagationMs:/],
     [{ killDetectionMs: Number.NaN }, /^RangeError: killDetectionMs:/],

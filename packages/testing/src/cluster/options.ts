@@ -27,6 +27,37 @@ export interface CommandPod {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** Where pods live, and what becomes of a pod's address when the pod ends. */
+export type ClusterNetwork = LoopbackNetwork | LaggingNetwork;
+
+/** Pods listen on loopback addresses. When one ends, its connections end, and new ones are refused from then on. */
+export interface LoopbackNetwork {
+  readonly kind: "loopback";
+}
+
+/**
+ * Pods live in a network namespace of their own, where the end of a pod is as on Kubernetes: its address goes through
+ * stages, and is never given to another pod.
+ *
+ * 1. From `kill` on, for `resetMs`: its connections are reset, and any packet for it is answered with a reset.
+ * 2. For `refuseMs`: new connections are refused. What is left of old ones hears nothing.
+ * 3. For good: every packet is swallowed. Dials hang until they time out.
+ *
+ * Nothing of the dying process itself is heard: no last words, and no end of its connections. A pod that exits by itself
+ * or after SIGTERM says its last words, refuses for `refuseMs`, and then swallows.
+ *
+ * Needs Linux, root, and the programs `ip`, `ss` and `iptables-restore`; elsewhere `startCluster` rejects, and
+ * `canLag()` tells why. Addresses are of 198.18.0.0/15, and only this machine can reach them. Pods reach one another, and
+ * no other network; their 127.0.0.1 is not the machine's. The machine's own rules and forwarding are left alone.
+ */
+export interface LaggingNetwork {
+  readonly kind: "lagging";
+  /** Milliseconds of the first stage. Default 500. With 0 there is none: open connections hear nothing at once. */
+  readonly resetMs?: number;
+  /** Milliseconds of the second stage. Default 1 000. With 0 there is none. */
+  readonly refuseMs?: number;
+}
+
 /** How a pretend cluster is set up. */
 export interface ClusterOptions {
   readonly pod: PodTemplate;
@@ -45,6 +76,11 @@ export interface ClusterOptions {
    * macOS.
    */
   readonly podAddresses?: "own" | "shared";
+  /**
+   * What lies between pods and their clients. Default: `{ kind: "loopback" }`. With `lagging`, pods have addresses of
+   * their own, and `port` is 8080 by default.
+   */
+  readonly network?: ClusterNetwork;
   /** Zones, which pods get in turn. Default: none. */
   readonly zones?: readonly string[];
   /** Milliseconds from a change of a pod to its publication in the endpoint set. Default 0: at once. */
@@ -69,12 +105,16 @@ export interface ClusterSettings {
   readonly name: string;
   readonly port: number | undefined;
   readonly podAddresses: "own" | "shared" | undefined;
+  readonly network: LoopbackNetwork | LaggingTimes;
   readonly zones: readonly string[];
   readonly propagationMs: number;
   readonly killDetectionMs: number;
   readonly startupTimeoutMs: number;
   readonly terminationGraceMs: number;
 }
+
+/** The times of a network that lags. */
+export type LaggingTimes = Required<LaggingNetwork>;
 
 /** The largest cluster: one that is replaced at a stroke still has an address for each pod. */
 export const maxSize = 100;
@@ -104,6 +144,7 @@ export function checkOptions(options: ClusterOptions): ClusterSettings {
     name,
     port,
     podAddresses,
+    network: checkNetwork(options.network, podAddresses),
     zones,
     propagationMs: checkMs("propagationMs", options.propagationMs ?? 0),
     killDetectionMs: checkMs("killDetectionMs", options.killDetectionMs ?? 100),
@@ -124,6 +165,27 @@ export function checkMs(option: string, ms: number): number {
   if (!(Number.isFinite(ms) && ms >= 0 && ms < 2 ** 31))
     throw new RangeError(`${option}: expected milliseconds from 0 to 2^31 - 1, got ${ms}`);
   return ms;
+}
+
+function checkNetwork(
+  network: ClusterNetwork = { kind: "loopback" },
+  podAddresses: "own" | "shared" | undefined,
+): ClusterSettings["network"] {
+  switch (network?.kind) {
+    case "loopback":
+      return { kind: "loopback" };
+    case "lagging":
+      if (podAddresses === "shared") {
+        throw new TypeError("podAddresses: pods of a network that lags have addresses of their own: leave it out");
+      }
+      return {
+        kind: "lagging",
+        resetMs: checkMs("network.resetMs", network.resetMs ?? 500),
+        refuseMs: checkMs("network.refuseMs", network.refuseMs ?? 1_000),
+      };
+    default:
+      throw new TypeError(`network: expected a kind of "loopback" or "lagging", got ${JSON.stringify(network)}`);
+  }
 }
 
 function checkTemplate(pod: PodTemplate): Pick<ClusterSettings, "program" | "args" | "env"> {

@@ -17,6 +17,8 @@ export interface PodSpec {
   readonly program: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Called before it is killed. Returns what SIGKILL has to wait for, which never rejects; `undefined` for nothing. */
+  readonly sever: () => Promise<void> | undefined;
 }
 
 /**
@@ -30,6 +32,7 @@ export class PodProcess implements Pod {
   readonly pid: number | undefined;
   readonly startedAt: number;
   readonly #onChange: (pod: PodProcess, change: PodChange) => void;
+  readonly #sever: () => Promise<void> | undefined;
   readonly #startup = new AbortController();
   readonly #gone = Promise.withResolvers<void>();
   #readyAt: number | undefined;
@@ -45,6 +48,7 @@ export class PodProcess implements Pod {
     this.address = spec.address;
     this.zone = spec.zone;
     this.#onChange = onChange;
+    this.#sever = spec.sever;
     const facts: Record<string, string> = {
       POD_NAME: spec.name,
       POD_IP: spec.address.host,
@@ -140,13 +144,18 @@ export class PodProcess implements Pod {
     }
   }
 
-  /** Sends SIGKILL. */
+  /** Sends SIGKILL, once the pod is severed. */
   kill(): void {
     if (this.#exit !== undefined || this.#killed) return;
     this.#killed = true;
     this.#onChange(this, { kind: "killed" });
     this.#startup.abort("was killed before it was ready");
-    if (this.pid !== undefined) signalTo(-this.pid, "SIGKILL");
+    const end = (): void => {
+      if (this.pid !== undefined && this.#exit === undefined) signalTo(-this.pid, "SIGKILL");
+    };
+    const severed = this.#sever();
+    if (severed === undefined) end();
+    else void severed.then(end);
   }
 
   /** Sends SIGSTOP. Throws an `Error` unless it is ready. */

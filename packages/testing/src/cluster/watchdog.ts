@@ -3,21 +3,24 @@ import { once } from "node:events";
 import type { Writable } from "node:stream";
 
 /**
- * Reads process ids from its parent until there is no parent any more, then kills the groups of those that are left.
- * A process of its own, because a stopped pod cannot notice that its parent has gone.
+ * Reads process ids from its parent until there is no parent any more, then kills the groups of those that are left, and
+ * cleans up. A process of its own, because a stopped pod cannot notice that its parent has gone.
  */
 const script = `
 pids=
-while read -r action pid; do
+cleanup=
+while read -r action what; do
   case $action in
-    add) pids="$pids $pid" ;;
+    add) pids="$pids $what" ;;
     remove)
       rest=
-      for other in $pids; do [ "$other" = "$pid" ] || rest="$rest $other"; done
+      for other in $pids; do [ "$other" = "$what" ] || rest="$rest $other"; done
       pids=$rest ;;
+    cleanup) cleanup=$what ;;
   esac
 done
 for pid in $pids; do kill -s KILL -- "-$pid"; done
+eval "$cleanup"
 `;
 
 /** Ends pods whose parent died without closing their cluster, however it died. */
@@ -47,6 +50,11 @@ export class Watchdog {
   /** The group has ended: its id may soon be another's. */
   remove(pid: number): void {
     this.#input.write(`remove ${pid}\n`);
+  }
+
+  /** Has `command` run by `sh` in the end, when the groups are killed: one line, which may fail. */
+  setCleanup(command: string): void {
+    this.#input.write(`cleanup ${command}\n`);
   }
 
   /** Ends the watchdog, and what it still guards. */
