@@ -1,5 +1,7 @@
 import { cpus } from "node:os";
 import { UsageError } from "./command-line.ts";
+import { sliceJson, sliceTable } from "./kubernetes/report.ts";
+import { runSliceCase } from "./kubernetes/run-slices.ts";
 import { parseCommand, usage } from "./options.ts";
 import { absenceLines, jsonRows, table } from "./report.ts";
 import { runCase } from "./run-case.ts";
@@ -24,6 +26,10 @@ try {
       if (result.absences.some(({ kind }) => kind === "failed")) process.exitCode = 1;
     }
     for (const name of command.serverCases) await runServerCase(name, command.rounds, json);
+    for (const each of command.sliceCases) {
+      const result = await runSliceCase(each, command.rounds ?? each.rounds);
+      process.stdout.write(json ? sliceJson(result) : sliceTable(result));
+    }
   }
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

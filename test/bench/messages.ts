@@ -1,5 +1,6 @@
 import type { AnswerName, Operation } from "./cases.ts";
 import type { ClientName, Protocol } from "./clients/table.ts";
+import type { ApiReady, Changed } from "./kubernetes/messages.ts";
 import type { Driven, Usage } from "./server-cost/messages.ts";
 
 /** One port for each protocol, the same on all hosts. */
@@ -56,4 +57,4 @@ export interface Failed {
   readonly reason: string;
 }
 
-export type Reply = Ready | Round | Usage | Driven | Failed;
+export type Reply = Ready | ApiReady | Round | Usage | Driven | Changed | Failed;

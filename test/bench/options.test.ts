@@ -10,16 +10,18 @@ function run(...args: string[]) {
 
 describe("parseCommand", () => {
   test("without options: every case, and every client", () => {
-    const { cases, clients, serverCases, rounds, json } = run();
+    const { cases, clients, serverCases, sliceCases, rounds, json } = run();
     expect(cases).toContain("unary-64");
     expect(clients).toContain("evenkeel-grpc");
     expect(serverCases).toEqual(["server-plugin", "idle-connections"]);
+    expect(sliceCases.map(({ name }) => name)).toEqual(["slice-to-pick", "slice-sync"]);
     expect({ rounds, json }).toEqual({ rounds: undefined, json: false });
   });
 
   test("--case chooses among those of clients and those of servers", () => {
     expect(run("--case", "unary-64")).toMatchObject({ cases: ["unary-64"], serverCases: [] });
-    expect(run("--case", "server-plugin")).toMatchObject({ cases: [], serverCases: ["server-plugin"] });
+    expect(run("--case", "server-plugin")).toMatchObject({ cases: [], serverCases: ["server-plugin"], sliceCases: [] });
+    expect(run("--case", "slice-sync").sliceCases).toMatchObject([{ name: "slice-sync" }]);
     expect(run("--case", "idle-connections,unary-1")).toMatchObject({
       cases: ["unary-1"],
       serverCases: ["idle-connections"],
@@ -27,7 +29,7 @@ describe("parseCommand", () => {
   });
 
   test("--clients leaves servers out", () => {
-    expect(run("--clients", "grpc-js-rr")).toMatchObject({ clients: ["grpc-js-rr"], serverCases: [] });
+    expect(run("--clients", "grpc-js-rr")).toMatchObject({ clients: ["grpc-js-rr"], serverCases: [], sliceCases: [] });
     expect(() => run("--case", "server-plugin", "--clients", "grpc-js-rr")).toThrow("--clients: leave it out");
   });
 
@@ -39,7 +41,7 @@ describe("parseCommand", () => {
   test.each([
     { args: ["--rounds", "0"], message: '--rounds: expected an integer from 1 to 1000, got "0"' },
     { args: ["--rounds", "x"], message: 'got "x"' },
-    { args: ["--case", "unary"], message: 'server-plugin, idle-connections, got "unary"' },
+    { args: ["--case", "unary"], message: 'server-plugin, idle-connections, slice-to-pick, slice-sync, got "unary"' },
     { args: ["--fast"], message: "--fast" },
   ])("$args is a mistake", ({ args, message }) => {
     expect(() => parseCommand(args)).toThrow(UsageError);

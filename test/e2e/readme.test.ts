@@ -4,9 +4,12 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { startApiServer } from "@evenkeel/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 const root = new URL("../../", import.meta.url);
+/** How the README's clients reach the API server, which knows the server as the Service "orders". */
+let apiServer = "";
 const folder = new URL("../.snippets/", import.meta.url);
 /** Where the README's server listens. */
 let port = 0;
@@ -20,23 +23,25 @@ async function snippets(readme: string): Promise<ReadonlyMap<string, string>> {
 }
 
 /** Runs a snippet as it stands, but for the addresses and the places of what it imports. */
-async function start(readme: string, name: string): Promise<Snippet> {
+async function start(readme: string, name: string, baseUrl = `http://127.0.0.1:${port}`): Promise<Snippet> {
   const code = (await snippets(readme)).get(name);
   if (code === undefined) throw new Error(`no snippet "${name}" in ${readme}`);
   await mkdir(folder, { recursive: true });
   const file = new URL(`${readme.replaceAll(/\W/g, "-")}-${name}.ts`, folder);
   const here = code
-    .replace("http://orders.shop.svc.cluster.local:8080", `http://127.0.0.1:${port}`)
+    .replace("http://orders.shop.svc.cluster.local:8080", baseUrl)
     .replace(`["10.0.0.1:8080", "10.0.0.2:8080"]`, `["127.0.0.1:${port}"]`)
     .replace("server.listen(8080)", `server.listen(0, "127.0.0.1", () => console.log(server.address().port))`)
+    .replace("resolver: kubernetes()", `resolver: kubernetes({ apiServer: ${apiServer} })`)
+    .replace("import { kubernetes }", "import { apiServerAt, kubernetes }")
     .replace("./gen/", "../gen/")
     .replace("./routes.ts", "../e2e/fixtures/routes.ts");
   await writeFile(file, here);
   return spawn(process.execPath, [fileURLToPath(file)], { stdio: ["ignore", "pipe", "pipe"], timeout: 20_000 });
 }
 
-async function run(readme: string, name: string): Promise<string> {
-  const child = await start(readme, name);
+async function run(readme: string, name: string, baseUrl?: string): Promise<string> {
+  const child = await start(readme, name, baseUrl);
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);
   expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
   return stdout;
@@ -63,6 +68,23 @@ describe("the README's", () => {
   it("client with a policy gets an answer, and shows its connections", async () => {
     expect(await run("README.md", "policy")).toMatch(/state: 'ready'/);
   });
+
+  it.each(["README.md", "packages/kubernetes/README.md"])(
+    "client in Kubernetes gets an answer (%s)",
+    async (readme) => {
+      await using api = await startApiServer();
+      const { url, token, ca } = api;
+      apiServer = `apiServerAt("${url}", ${JSON.stringify({ token, ca })})`;
+      api.setSlice({
+        metadata: { name: "orders-1", namespace: "shop", labels: { "kubernetes.io/service-name": "orders" } },
+        addressType: "IPv4",
+        ports: [{ name: "grpc", port }],
+        endpoints: [{ addresses: ["127.0.0.1"] }],
+      });
+      const name = readme === "README.md" ? "kubernetes" : "client";
+      expect(await run(readme, name, "http://orders.shop.svc.cluster.local")).toBe("pod-1 answered\n");
+    },
+  );
 
   it("client of the connect package gets an answer", async () => {
     await run("packages/connect/README.md", "client");

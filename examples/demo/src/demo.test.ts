@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { promisify } from "node:util";
+import { canLag } from "@evenkeel/testing";
 import { describe, expect, it } from "vitest";
 import { steadyPods } from "./display/text.ts";
 import type { DemoOptions } from "./options.ts";
@@ -30,6 +31,8 @@ function expectFairNewPods({ newPods, latencyMs }: RunResult, pods: readonly str
     expect(fairShareMs).not.toBeNull();
   }
 }
+
+const lagging = await canLag();
 
 describe("the demo", () => {
   it("scales from 5 pods to 7 and back without losing an RPC, evenly", async () => {
@@ -73,6 +76,17 @@ describe("the demo", () => {
     expect(result.latencyMs.max).toBeLessThanOrEqual(1_000);
   });
 
+  it.skipIf(!lagging.ok)(
+    `loses no more when the address of the pod resets, refuses, then swallows${lagging.ok ? "" : ` (${lagging.reason})`}`,
+    async () => {
+      const result = await run({ scenario: "kill", network: "lagging", seconds: 8, delayMs: 100 });
+      expectComplete(result);
+      expect(result.failed).toBeLessThanOrEqual(result.inFlightAtLoss);
+      expect(result.stallMs).toBeLessThanOrEqual(1_000);
+      expect(result.latencyMs.max).toBeLessThanOrEqual(2_000);
+    },
+  );
+
   it("shows the stock client with one pod for everything", async () => {
     const result = await run({ scenario: "scale", client: "connect-node" });
     expect(result).toMatchObject({ policy: null, resolver: null });
@@ -83,6 +97,11 @@ describe("the demo", () => {
       "pod-6": { firstRpcMs: null, fairShareMs: null },
       "pod-7": { firstRpcMs: null, fairShareMs: null },
     });
+  });
+
+  it("takes the endpoint set from the cluster itself, too", async () => {
+    const result = await run({ scenario: "scale", resolver: "cluster", seconds: 2 });
+    expect(result).toMatchObject({ resolver: "cluster", failed: 0, messages: [] });
   });
 
   it("finds pods by DNS too", async () => {

@@ -10,7 +10,7 @@ describe("parseCommand", () => {
 
   it("reads every option, the last of those given twice", () => {
     const text =
-      "--scenario kill --client connect-node --protocol=grpc-web --method ping --policy least-request --resolver dns " +
+      "--scenario kill --client connect-node --protocol=grpc-web --method ping --policy least-request --resolver dns --network lagging " +
       "--rate 1 --rate 0 --seconds 2.5 --callers 7 --rpcs-per-caller 8 --delay-ms 0 --json";
     expect(parseCommand(text.split(" "))).toEqual({
       kind: "run",
@@ -22,6 +22,7 @@ describe("parseCommand", () => {
         method: "ping",
         policy: "least-request",
         resolver: "dns",
+        network: "lagging",
         rate: 0,
         seconds: 2.5,
         callers: 7,
@@ -55,7 +56,7 @@ describe("parseCommand", () => {
     ["--protocol h3", '--protocol: expected connect, grpc or grpc-web, got "h3"'],
     ["--method count", '--method: expected ping or charge, got "count"'],
     ["--policy random", '--policy: expected round-robin or least-request, got "random"'],
-    ["--resolver files", '--resolver: expected cluster or dns, got "files"'],
+    ["--resolver files", '--resolver: expected kubernetes, cluster or dns, got "files"'],
     ["--client grpc-js", '--client: expected evenkeel or connect-node, got "grpc-js"'],
     ["--rate -1", '--rate: expected a number from 0 to 100000, got "-1"'],
     ["--rate fast", '--rate: expected a number from 0 to 100000, got "fast"'],

@@ -4,7 +4,8 @@ export const scenarioNames = ["scale", "kill", "rolling"] as const;
 export const protocols = ["connect", "grpc", "grpc-web"] as const;
 export const methods = ["ping", "charge"] as const;
 export const policyNames = ["round-robin", "least-request"] as const;
-export const resolverNames = ["cluster", "dns"] as const;
+export const resolverNames = ["kubernetes", "cluster", "dns"] as const;
+export const networkNames = ["loopback", "lagging"] as const;
 export const clientNames = ["evenkeel", "connect-node"] as const;
 
 export type ScenarioName = (typeof scenarioNames)[number];
@@ -12,6 +13,7 @@ export type Protocol = (typeof protocols)[number];
 export type Method = (typeof methods)[number];
 export type PolicyName = (typeof policyNames)[number];
 export type ResolverName = (typeof resolverNames)[number];
+export type NetworkName = (typeof networkNames)[number];
 export type ClientName = (typeof clientNames)[number];
 
 /** What `runDemo` is to do. */
@@ -22,6 +24,7 @@ export interface DemoOptions {
   readonly method: Method;
   readonly policy: PolicyName;
   readonly resolver: ResolverName;
+  readonly network: NetworkName;
   /** RPCs offered each second, whatever becomes of them; 0: `callers` send one RPC after another. */
   readonly rate: number;
   /** How long the load lasts at least, where `rate` is not 0. */
@@ -40,7 +43,8 @@ export const defaultOptions: DemoOptions = {
   protocol: "connect",
   method: "charge",
   policy: "round-robin",
-  resolver: "cluster",
+  resolver: "kubernetes",
+  network: "loopback",
   rate: 500,
   seconds: 12,
   callers: undefined,
@@ -72,6 +76,7 @@ const choices: Readonly<Record<string, Choice>> = {
   method: methods,
   policy: policyNames,
   resolver: resolverNames,
+  network: networkNames,
 };
 
 const ranges: Readonly<Record<string, Range>> = {

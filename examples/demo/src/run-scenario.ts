@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Cluster, startCluster } from "@evenkeel/testing";
+import { type Cluster, type ClusterOptions, canLag, startCluster } from "@evenkeel/testing";
 import { createBalancedClient } from "./client/balanced-client.ts";
 import type { DemoClient } from "./client/client.ts";
 import { createStockClient } from "./client/stock-client.ts";
@@ -10,7 +10,7 @@ import { startClosedLoad } from "./load/closed-load.ts";
 import type { Load, SendDue } from "./load/load.ts";
 import { startPacedLoad } from "./load/paced-load.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import type { DemoOptions, ScenarioName } from "./options.ts";
+import { type DemoOptions, type NetworkName, type ScenarioName, UsageError } from "./options.ts";
 import type { RunResult } from "./result.ts";
 import { kill } from "./scenario/kill.ts";
 import { rolling } from "./scenario/rolling.ts";
@@ -22,8 +22,14 @@ import { until } from "./until.ts";
 const scenarios: Readonly<Record<ScenarioName, Scenario>> = { scale, kill, rolling };
 
 /** How long a pod serves after SIGTERM: until the client has learnt that it leaves, and by DNS that others came. */
-const readinessDelayMs = { cluster: 300, dns: 3_000 };
+const readinessDelayMs = { kubernetes: 300, cluster: 300, dns: 3_000 };
 const connectLimitMs = 10_000;
+
+/** Where packets get lost, a dead pod stays in the endpoint set until they do, so that it is dialled again. */
+const networks: Readonly<Record<NetworkName, Partial<ClusterOptions>>> = {
+  loopback: {},
+  lagging: { network: { kind: "lagging" }, killDetectionMs: 4_000 },
+};
 
 /** Runs one scenario on a cluster of its own, which is gone when the promise settles. Rejects as `runDemo` does. */
 export async function runScenario(
@@ -33,12 +39,14 @@ export async function runScenario(
   signal: AbortSignal,
 ): Promise<RunResult> {
   signal.throwIfAborted();
+  if (options.network === "lagging") await checkLagging();
   await using cluster = await startCluster({
     pod: {
       module: fileURLToPath(new URL("./pod.ts", import.meta.url)),
       env: { READINESS_DELAY_MS: String(readinessDelayMs[options.resolver]) },
     },
     size: scenarios[name].pods,
+    ...networks[options.network],
   });
   const isBalanced = options.client === "evenkeel";
   const client = await (isBalanced ? createBalancedClient : createStockClient)(options, cluster);
@@ -48,6 +56,11 @@ export async function runScenario(
   } finally {
     await client.close();
   }
+}
+
+async function checkLagging(): Promise<void> {
+  const support = await canLag();
+  if (!support.ok) throw new UsageError(`--network lagging: ${support.reason}`);
 }
 
 async function untilConnected(client: DemoClient, cluster: Cluster, signal: AbortSignal): Promise<void> {

@@ -14,7 +14,8 @@ export interface RunDemoContext {
 /**
  * Runs the scenarios one after another, each on a cluster of its own. RPCs that fail are part of the result.
  *
- * Rejects with an `Error` when a cluster cannot be brought into the state that a scenario asks for.
+ * Rejects with an `Error` when a cluster cannot be brought into the state that a scenario asks for, and with a
+ * `UsageError` when this machine cannot have the network.
  */
 export async function runDemo(options: Partial<DemoOptions> = {}, context: RunDemoContext = {}): Promise<DemoResult> {
   const settings: DemoOptions = { ...defaultOptions, ...options };

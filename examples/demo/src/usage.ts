@@ -2,13 +2,15 @@ import {
   clientNames,
   defaultOptions,
   methods,
+  networkNames,
   policyNames,
   protocols,
   resolverNames,
   scenarioNames,
 } from "./options.ts";
 
-const { scenario, client, protocol, method, policy, resolver, rate, seconds, rpcsPerCaller, delayMs } = defaultOptions;
+const { scenario, client, protocol, method, policy, resolver, network, rate, seconds, rpcsPerCaller, delayMs } =
+  defaultOptions;
 
 /** The options, each with what it means and its default. */
 export const optionRows: readonly (readonly [option: string, meaning: string])[] = [
@@ -18,6 +20,7 @@ export const optionRows: readonly (readonly [option: string, meaning: string])[]
   [`--method ${methods.join("|")}`, `idempotent, or one that must not happen twice (${method})`],
   [`--policy ${policyNames.join("|")}`, `which pod an RPC goes to (${policy})`],
   [`--resolver ${resolverNames.join("|")}`, `how pods are found (${resolver})`],
+  [`--network ${networkNames.join("|")}`, `lagging: what dies resets, refuses, then swallows; needs root (${network})`],
   ["--rate N", `RPCs offered each second (${rate}); 0: callers send one RPC after another`],
   ["--seconds N", `how long the load lasts at least (${seconds})`],
   ["--callers N", "with --rate 0 (500; for kill 20)"],

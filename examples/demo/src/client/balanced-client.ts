@@ -14,6 +14,7 @@ import {
   roundRobin,
   subscribe,
 } from "@evenkeel/core";
+import { inCluster, kubernetes } from "@evenkeel/kubernetes";
 import type { Cluster } from "@evenkeel/testing";
 import type { DemoOptions, PolicyName, Protocol, ResolverName } from "../options.ts";
 import { type DemoClient, type PodConnection, sender } from "./client.ts";
@@ -34,6 +35,10 @@ const dnsTtlSeconds = 1;
 const dnsRefreshMs = 1_000;
 
 const resolvers: Readonly<Record<ResolverName, (cluster: Cluster) => Promise<ResolverFactory>>> = {
+  async kubernetes(cluster) {
+    const { serviceAccount } = await cluster.startApiServer();
+    return kubernetes({ apiServer: inCluster(serviceAccount) });
+  },
   cluster: async (cluster) => cluster.resolver(),
   async dns(cluster) {
     const { address } = await cluster.startDns({ ttlSeconds: dnsTtlSeconds });

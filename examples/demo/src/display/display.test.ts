@@ -94,7 +94,7 @@ describe("plainDisplay", () => {
     for (const event of view.events) display.event(event);
     display.update(view);
     expect(lines).toEqual([
-      "scale: evenkeel, connect, charge, round-robin, cluster resolver, 500 RPC/s offered",
+      "scale: evenkeel, connect, charge, round-robin, kubernetes resolver, 500 RPC/s offered",
       "  2.0 s  pod-3 ready, after 900 RPCs",
       "  9.0 s  pod-3 exited, after 1 234 567 RPCs",
       "  4.0 s  400 RPC/s, 1 500 ok, 1 failed | pod-1 75 % ready, pod-2 25 % -",
