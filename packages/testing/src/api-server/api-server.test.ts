@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { createServer } from "node:net";
-import { describe, expect, test } from "vitest";
+import { connect, createServer } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
 import {
   ask,
   failureOf,
@@ -252,14 +252,38 @@ describe("outages", () => {
     const failed = failureOf(unanswered);
     api.setSlice({ metadata: { name: "a" }, addressType: "IPv4" });
     const [socket] = await once(unanswered, "socket");
+    let secured = false;
+    socket.on("secureConnect", () => {
+      secured = true;
+    });
     await once(socket, "connect");
     expect(api.watches).toHaveLength(1);
     expect(api.requests).toHaveLength(1);
     await api.start();
-    expect([await broken, await failed]).toEqual(["ECONNRESET", "ECONNRESET"]);
+    expect([await broken, await failed, secured]).toEqual(["ECONNRESET", "ECONNRESET", false]);
     const resumed = await WatchClient.open(api, `${slicesPath}?resourceVersion=1&`);
     expect(await resumed.next()).toMatchObject({ type: "ADDED" });
   });
+});
+
+test("a black hole answers nothing on connections that it had, either", async () => {
+  const api = await start({ tls: false });
+  const socket = connect(api.port, api.host);
+  onTestFinished(() => void socket.destroy());
+  socket.write("GET /nope HTTP/1.1\r\nhost: x\r\n\r\n");
+  await once(socket, "data");
+  await api.stop("blackhole");
+  let answered = false;
+  socket.on("data", () => {
+    answered = true;
+  });
+  const failed = once(socket, "error").catch((reason) => [reason]);
+  socket.write("GET /nope HTTP/1.1\r\nhost: x\r\n\r\n");
+  await api.until(() => api.requests.length === 2);
+  await api.start();
+  expect((await failed)[0].code).toBe("ECONNRESET");
+  expect(answered).toBe(false);
+  expect(api.requests.map(({ status }) => status)).toEqual([404, undefined]);
 });
 
 describe("PretendApiServer", () => {

@@ -131,7 +131,7 @@ export class PretendApiServer {
 
   /** The EndpointSlices, by namespace and name. */
   get slices(): readonly EndpointSlice[] {
-    return this.#slices.all().map((version) => JSON.parse(itemText(version)));
+    return this.#slices.all().map((version) => JSON.parse(itemText(endpointSlices, version)));
   }
 
   /** The last 10 000 requests, also those that nobody answers. */
@@ -160,8 +160,8 @@ export class PretendApiServer {
 
   /**
    * Creates a slice, or replaces the one with its name; its namespace is "default" unless it says another. Versions, and
-   * a UID if it has none, are given by the server; one that says what is there already changes nothing. Returns its
-   * version. Throws a `TypeError` or `RangeError` for what is no slice; addresses are not looked at.
+   * a UID if it has none, are given by the server. One that says what is there already changes nothing; one with another
+   * UID is a new one, before which the old one is deleted. Returns its version. Throws a `TypeError` or `RangeError` for what is no slice; addresses are not looked at.
    */
   setSlice(slice: EndpointSlice): string {
     this.#checkOpen();

@@ -66,6 +66,9 @@ function checkMatch(params: URLSearchParams, watch: boolean): ListQuery["match"]
   if (watch && sendInitialEvents && match !== "NotOlderThan") {
     refuse("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   }
+  if (watch && params.get("continue")) {
+    refuse("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+  }
   if (match === "") return "";
   if (watch && !sendInitialEvents) {
     refuse("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");

@@ -84,10 +84,10 @@ describe("lists", () => {
     });
     api.deleteSlice("c");
     fill(api, ["bb", "f"]);
-    api.setSlice({ ...slice("d"), endpoints: [] });
+    for (const ports of [[], [{ port: 1 }]]) api.setSlice({ ...slice("d"), ports });
     const second = await ask(api, `${slicesPath}?limit=2&continue=${token}`);
     expect(namesOf(second.json)).toEqual(["c", "d"]);
-    expect((second.json["items"] as unknown as Json[])[1]!["endpoints"]).toHaveLength(1);
+    expect((second.json["items"] as unknown as Json[])[1]!["ports"]).toMatchObject([{ port: 8080 }]);
     const third = await ask(api, `${slicesPath}?limit=2&continue=${metadataOf(second)["continue"]}`);
     expect(namesOf(third.json)).toEqual(["e"]);
     expect(metadataOf(third)).toEqual({ resourceVersion: "6" });
@@ -276,6 +276,14 @@ describe("single objects", () => {
     expect(await get()).toMatchObject({ generation: 1, resourceVersion: "5" });
     expect((await get())["uid"]).not.toBe(before["uid"]);
     expect(api.slices).toMatchObject([{ metadata: { name: "a" }, addressType: "IPv4" }]);
+    const [read] = api.slices;
+    const whole = { kind: "EndpointSlice", apiVersion: "discovery.k8s.io/v1", ...read! };
+    expect(api.setSlice(whole)).toBe("5");
+    expect(api.setSlice({ ...whole, endpoints: [] })).toBe("6");
+    expect(await get()).toMatchObject({ uid: read!.metadata.uid, generation: 2, resourceVersion: "6" });
+    api.setSlice({ ...whole, metadata: { ...read!.metadata, uid: "another" } });
+    expect(await get()).toMatchObject({ uid: "another", generation: 1, resourceVersion: "8" });
+    expect((await ask(api, slicesPath)).text.match(/"kind"/g)).toHaveLength(1);
   });
 
   test.for<[wrong: object, error: RegExp]>([

@@ -65,7 +65,7 @@ export async function listText(
     ...(scanned < all.length && !query.selective && { remainingItemCount: all.length - scanned }),
   };
   const head = `{${typeMeta({ ...store.kind, kind: `${store.kind.kind}List` })},"metadata":${JSON.stringify(metadata)}`;
-  return `${head},"items":[${items.map((version) => itemText(version)).join(",")}]}\n`;
+  return `${head},"items":[${items.map((version) => itemText(store.kind, version)).join(",")}]}\n`;
 }
 
 /** The objects that the list is made of, and the revision it is told to be of. */

@@ -5,7 +5,9 @@ import type { Revisions } from "./revisions.ts";
 
 /** Whatever is stored: its metadata, and what its kind has beside them. */
 export interface ApiObject {
-  readonly metadata: ObjectMeta;
+  readonly kind?: string;
+  readonly apiVersion?: string;
+  readonly metadata: ObjectMeta & { readonly generation?: number; readonly creationTimestamp?: string };
 }
 
 /** An object as it was from one revision on; never changed. Kept as text, which is what it is wanted for. */
@@ -15,7 +17,11 @@ export interface Version {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly revision: number;
-  readonly identity: { readonly uid: string; readonly creationTimestamp: string; readonly generation: number };
+  readonly identity: {
+    readonly uid: string;
+    readonly creationTimestamp: string;
+    readonly generation: number;
+  };
   /** The members of the object's metadata that the caller gave. */
   readonly metadata: string;
   /** The object's other members. */
@@ -61,26 +67,30 @@ export class ObjectStore {
     return this.#objects.get(`${namespace}/${name}`);
   }
 
-  /** Creates or replaces an object. One that says what is stored already changes nothing. */
+  /**
+   * Creates or replaces an object. One that says what is stored already changes nothing; one with another UID is another
+   * object, before which the old one is deleted. What the server gives is its own to give, whatever `object` has there.
+   */
   set(object: ApiObject): Version {
-    const { metadata, ...others } = object;
-    const { name, namespace = "default", uid, resourceVersion: _, labels = {}, ...more } = metadata;
+    const { metadata, kind: _kind, apiVersion: _apiVersion, ...others } = object;
+    const { resourceVersion: _version, generation: _generation, creationTimestamp: _creation, ...own } = metadata;
+    const { name, namespace = "default", uid, ...more } = own;
     const key = `${namespace}/${name}`;
+    const old = this.#objects.get(key);
+    if (old !== undefined && uid !== undefined && uid !== old.identity.uid) this.delete(namespace, name);
     const before = this.#objects.get(key);
-    const given = JSON.stringify({ labels, ...more }).slice(1, -1);
+    const given = JSON.stringify(more).slice(1, -1);
     const rest = JSON.stringify(others).slice(1, -1);
-    const same = before !== undefined && (uid === undefined || uid === before.identity.uid);
-    if (same && before.metadata === given && before.rest === rest) return before;
-    const identity = same
-      ? { ...before.identity, generation: before.identity.generation + 1 }
-      : { uid: uid ?? randomUUID(), creationTimestamp: now(), generation: 1 };
+    if (before?.metadata === given && before.rest === rest) return before;
+    const made = { uid: uid ?? randomUUID(), creationTimestamp: now(), generation: 0 };
+    const { generation, ...identity } = before?.identity ?? made;
     const after: Version = {
       key,
       namespace,
       name,
-      labels: { ...labels },
+      labels: { ...more.labels },
       revision: this.#revisions.next(),
-      identity,
+      identity: { ...identity, generation: generation + 1 },
       metadata: given,
       rest,
     };
@@ -150,21 +160,27 @@ export class ObjectStore {
 }
 
 /** An object as it stands in the items of a list. */
-export function itemText(version: Version, revision: number = version.revision): string {
-  return `{${membersOf(version, revision)}}`;
+export function itemText(kind: ResourceKind, version: Version): string {
+  return `{${membersOf(kind, version, version.revision)}}`;
 }
 
 /** An object that stands alone. */
 export function objectText(kind: ResourceKind, version: Version, revision: number = version.revision): string {
-  return `{${typeMeta(kind)},${membersOf(version, revision)}}`;
+  return `{${typeMeta(kind)},${membersOf(kind, version, revision)}}`;
 }
 
-function membersOf({ name, namespace, identity, metadata, rest }: Version, revision: number): string {
+function membersOf(kind: ResourceKind, version: Version, revision: number): string {
+  const { name, namespace, identity, metadata, rest } = version;
   const { uid, creationTimestamp, generation } = identity;
+  const counted = kind.counted ? `,"generation":${generation}` : "";
   const own =
     `"name":${JSON.stringify(name)},"namespace":${JSON.stringify(namespace)},"uid":"${uid}",` +
-    `"resourceVersion":"${revision}","generation":${generation},"creationTimestamp":"${creationTimestamp}"`;
-  return `"metadata":{${own},${metadata}}${rest === "" ? "" : `,${rest}`}`;
+    `"resourceVersion":"${revision}"${counted},"creationTimestamp":"${creationTimestamp}"`;
+  return `"metadata":{${own}${after(metadata)}}${after(rest)}`;
+}
+
+function after(members: string): string {
+  return members === "" ? "" : `,${members}`;
 }
 
 function sorted(objects: ReadonlyMap<string, Version>): Version[] {

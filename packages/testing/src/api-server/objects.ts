@@ -45,13 +45,19 @@ export function checkSlice(slice: EndpointSlice): EndpointSlice {
   };
 }
 
-/** As above. */
+/** What Services without a cluster IP of their own get. */
+const clusterIP = "10.96.83.83";
+
+/** Adds what the real server adds to a Service for one family of addresses. Throws as above. */
 export function checkService(service: ServiceObject): ServiceObject {
   checkMetadata(service);
   const { spec = {} } = service;
   const ports = spec.ports?.map((port) => ({ ...port, protocol: port.protocol ?? "TCP" }));
-  const withPorts = ports === undefined ? spec : { ...spec, ports };
-  return { ...service, spec: { type: "ClusterIP", ...withPorts }, ...{ status: { loadBalancer: {} } } };
+  const ip = spec.clusterIP ?? clusterIP;
+  const families = { ipFamilies: ["IPv4"], ipFamilyPolicy: "SingleStack", internalTrafficPolicy: "Cluster" };
+  const addresses = spec.type === "ExternalName" ? {} : { clusterIP: ip, clusterIPs: [ip], ...families };
+  const defaults = { ...addresses, sessionAffinity: "None", type: "ClusterIP" as const };
+  return { ...service, spec: { ...defaults, ...spec, ...(ports && { ports }) }, ...{ status: { loadBalancer: {} } } };
 }
 
 function checkMetadata({ metadata }: { readonly metadata: ObjectMeta }): void {

@@ -12,6 +12,8 @@ export interface ResourceKind {
   readonly root: string;
   /** With its group, as messages have it. */
   readonly qualified: string;
+  /** Whether its objects count their changes, as `metadata.generation`. */
+  readonly counted: boolean;
   /** What a bookmark holds beside its metadata: the fields that are never left out, empty. */
   readonly emptyFields: string;
 }
@@ -23,6 +25,7 @@ export const endpointSlices: ResourceKind = {
   kind: "EndpointSlice",
   root: "/apis/discovery.k8s.io/v1",
   qualified: "endpointslices.discovery.k8s.io",
+  counted: true,
   emptyFields: `"addressType":"","endpoints":null,"ports":null`,
 };
 
@@ -33,6 +36,7 @@ export const services: ResourceKind = {
   kind: "Service",
   root: "/api/v1",
   qualified: "services",
+  counted: false,
   emptyFields: `"spec":{},"status":{"loadBalancer":{}}`,
 };
 

@@ -23,6 +23,7 @@ export function parsePath(path: string): Route {
   try {
     parts = path
       .slice(resource.root.length + 1)
+      .replace(/\/$/, "")
       .split("/")
       .map((part) => decodeURIComponent(part));
   } catch {

@@ -7,7 +7,7 @@ export type Selector = (labels: Labels) => boolean;
 
 /** `a=b`, `a==b`, `a!=b`, `a`, `!a`, `a in (b,c)`, `a notin (b,c)`; commas between several. */
 const requirement =
-  /^\s*(?:(?<absent>!)\s*(?<gone>[\w./-]+)|(?<key>[\w./-]+)\s*(?:(?<operator>==|!=|=)\s*(?<value>[\w.-]*)|\s(?<set>in|notin)\s*\((?<values>[\w.,\s-]*)\))?)\s*/;
+  /^\s*(?:!\s*(?<gone>[\w./-]+)|(?<key>[\w./-]+)\s*(?:(?<operator>==|!=|=)\s*(?<value>[\w.-]*)|(?<set>in|notin)\s*\((?<values>[\w.,\s-]*)\))?)\s*/;
 
 /** Reads a label selector. Throws a `StatusFailure` (400) for what is none; empty selects everything. */
 export function parseLabelSelector(text: string): Selector {

@@ -37,8 +37,6 @@ export interface SliceControllerSettings {
 /** As names are made in Kubernetes: without vowels, and without what looks like another. */
 const letters = "bcdfghjklmnpqrstvwxz2456789";
 
-const clusterIp = "10.96.83.83";
-
 /** What Kubernetes' endpointslice controller is: it writes the slices of one Service, after its pods. */
 export class SliceController {
   readonly #sink: SliceSink;
@@ -167,15 +165,12 @@ export class SliceController {
     const { service, servicePort, portName, headless } = this.#settings;
     const targetPort = portName === "" ? servicePort : portName;
     const named = portName === "" ? {} : { name: portName };
-    const ip = headless ? "None" : clusterIp;
     this.#sink.setService({
       metadata: { name: service, namespace: "default", uid: this.#uid },
       spec: {
-        clusterIP: ip,
-        ...{ clusterIPs: [ip], ipFamilies: ["IPv4"], ipFamilyPolicy: "SingleStack", sessionAffinity: "None" },
+        ...(headless && { clusterIP: "None" }),
         ports: [{ ...named, protocol: "TCP", port: servicePort, targetPort }],
         selector: { app: service },
-        type: "ClusterIP",
       },
     });
   }

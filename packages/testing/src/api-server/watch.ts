@@ -60,6 +60,8 @@ export class RunningWatch implements ApiWatch {
   readonly #initial: boolean;
   /** Changes up to this revision were sent, or are not of interest. */
   #seen: number;
+  /** The latest version that the client has. */
+  #told: number;
   #stalled: boolean;
   #begun = false;
   #due = false;
@@ -75,6 +77,7 @@ export class RunningWatch implements ApiWatch {
     this.resourceVersion = query.resourceVersion;
     this.#initial = query.sendInitialEvents ?? query.revision === 0;
     this.#seen = query.revision === 0 ? revisions.current : query.revision;
+    this.#told = this.#seen;
     this.#stalled = setup.stalled;
   }
 
@@ -212,7 +215,7 @@ export class RunningWatch implements ApiWatch {
     const send = (): void => {
       if (!this.#begun || this.#stalled || this.#over) return;
       const revision = quiet ? store.latest : revisions.next();
-      if (revision <= this.#seen) return;
+      if (revision <= this.#told) return;
       this.#seen = revision;
       this.#send(this.#bookmark(""));
     };
@@ -257,6 +260,7 @@ export class RunningWatch implements ApiWatch {
       return;
     }
     response.write(event);
+    this.#told = this.#seen;
     this.#events++;
     onSent(1);
   }
@@ -270,6 +274,7 @@ export class RunningWatch implements ApiWatch {
       response.write(bytes.subarray(start, start + chunkLength));
     }
     response.socket?.uncork();
+    this.#told = this.#seen;
     this.#events += events.length;
     onSent(events.length);
   }
