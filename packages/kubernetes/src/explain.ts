@@ -8,12 +8,14 @@ export function explain(error: Error, { service, namespace }: ServiceName): Erro
   return new Error(`${message}${remedyOf(error, namespace)}`, { cause: error });
 }
 
-function remedyOf(error: Error, namespace: string): string {
+/** What to do about it, to be put after the message; empty where there is nothing to say. */
+export function remedyOf(error: Error, namespace: string): string {
   if (!(error instanceof ApiError)) return "";
   switch (error.status) {
     case 401:
       return ". The API server does not accept the credentials: is the token of the service account expired or foreign?";
     case 403:
+      if (error.message.includes('User "system:anonymous"')) return ". No credentials were sent: it takes a token";
       return `. Grant it with this Role, bound to ${subjectOf(error.message)}:\n${roleText(namespace)}`;
     case 404:
       return ". The API server has no discovery.k8s.io/v1: Kubernetes 1.21 or newer is needed, or the URL is wrong";

@@ -1,5 +1,6 @@
 import {
   backoffDelay,
+  jitter,
   messageOf,
   type Resolver,
   type ResolverContext,
@@ -14,7 +15,7 @@ import type { EndpointSlice } from "./api/endpoint-slice.ts";
 import { inCluster } from "./api/in-cluster.ts";
 import { kubeconfig } from "./api/kubeconfig.ts";
 import type { ServiceName } from "./api/service-api.ts";
-import { explain } from "./explain.ts";
+import { explain, remedyOf } from "./explain.ts";
 import { checkOptions, type KubernetesOptions } from "./options.ts";
 import { parseServiceHost } from "./service-name.ts";
 import { EndpointView } from "./slices/endpoints.ts";
@@ -22,6 +23,9 @@ import { choosePort, type WantedPort } from "./slices/port.ts";
 import { VanishedGuard } from "./vanished.ts";
 import type { ServiceAnswer, ServiceWatch } from "./watch/service-watch.ts";
 import { serviceWatchOf } from "./watch/service-watches.ts";
+
+/** When the Service does not say which port is meant, it is asked for again after this time (milliseconds), ±1/3. */
+const askAgainMs = 45_000;
 
 /**
  * The endpoints of a Kubernetes Service, by a watch of its EndpointSlices (`discovery.k8s.io/v1`): one for each Service in
@@ -60,6 +64,8 @@ class KubernetesResolver implements Resolver {
   #retry: Timer | undefined;
   #isClosed = false;
   #slices: readonly EndpointSlice[] = [];
+  /** What the Service said last. */
+  #service: ServiceAnswer | undefined;
 
   constructor(target: Target, listener: ResolverListener, context: ResolverContext, settings: Settings) {
     this.#context = context;
@@ -112,15 +118,29 @@ class KubernetesResolver implements Resolver {
 
   async #synced(slices: readonly EndpointSlice[], name: ServiceName): Promise<void> {
     this.#slices = slices;
+    this.#retry?.cancel();
     const update = this.#updateOf(slices, name, undefined);
     if (update !== undefined) {
       this.#guard.tell(update);
       return;
     }
-    const service = await this.#watch?.service();
+    // endpoints do not wait for a Service that said before which port it is: that it changed, too, is rare
+    const early = this.#updateOf(slices, name, this.#service);
+    if (early?.kind === "endpoints") this.#guard.tell(early);
+    const answer = await this.#watch?.service();
     // what came meanwhile was told, or waits for the Service, too
     if (this.#isClosed || slices !== this.#slices) return;
-    this.#guard.tell(this.#updateOf(slices, name, service) ?? { kind: "endpoints", endpoints: [] });
+    if (answer?.kind === "found") this.#service = answer;
+    const service = answer?.kind === "unknown" ? (this.#service ?? answer) : answer;
+    const told = this.#updateOf(slices, name, service) ?? { kind: "endpoints", endpoints: [] };
+    if (told.kind === "error") this.#retry = this.#askAgain(slices, name);
+    if (!isSame(told, early)) this.#guard.tell(told);
+  }
+
+  /** Nothing tells of changes of the Service, nor that it may be read now. */
+  #askAgain(slices: readonly EndpointSlice[], name: ServiceName): Timer {
+    const { clock, random } = this.#context;
+    return clock.setTimeout(() => void this.#synced(slices, name), jitter(random, askAgainMs, 1 / 3));
   }
 
   /** What the slices mean; `undefined` where only the Service can tell. */
@@ -137,9 +157,17 @@ class KubernetesResolver implements Resolver {
     if (!slices.some(({ endpoints }) => endpoints?.length)) return { kind: "endpoints", endpoints: [] };
     const port = choosePort(this.#wanted, slices, service);
     if (port.kind === "askService") return undefined;
-    if (port.kind === "unknown") return { kind: "error", error: new Error(`${text}: ${port.reason}`) };
+    if (port.kind === "unknown") {
+      const remedy = service?.kind === "unknown" ? remedyOf(service.error, name.namespace) : "";
+      return { kind: "error", error: new Error(`${text}: ${port.reason}${remedy}`) };
+    }
     return { kind: "endpoints", endpoints: this.#view.endpoints(slices, port) };
   }
+}
+
+function isSame(a: ResolverUpdate, b: ResolverUpdate | undefined): boolean {
+  if (a.kind !== "endpoints" || b?.kind !== "endpoints") return false;
+  return a.endpoints.length === b.endpoints.length && a.endpoints.every((each, index) => each === b.endpoints[index]);
 }
 
 async function ownNamespace(server: ApiServer): Promise<string> {

@@ -40,9 +40,12 @@ export function checkOptions(options: KubernetesOptions): KubernetesOptions {
 const names = ["service", "namespace", "port", "zone", "apiServer"];
 
 function checkPort(port: unknown): void {
-  if (typeof port === "string" && port !== "") return;
-  if (typeof port !== "number") throw new TypeError(`kubernetes: port: expected a name or a number, got ${port}`);
-  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return;
+  if (typeof port !== "number" && (typeof port !== "string" || port === "")) {
+    throw new TypeError(`kubernetes: port: expected a name or a number, got ${port}`);
+  }
+  const number = Number(port);
+  if (typeof port === "string" && !/^\d+$/.test(port)) return;
+  if (Number.isInteger(number) && number >= 1 && number <= 65_535) return;
   throw new RangeError(`kubernetes: port: expected 1 to 65535, got ${port}`);
 }
 

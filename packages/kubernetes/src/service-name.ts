@@ -1,5 +1,3 @@
-import { isIP } from "node:net";
-
 /** What a host says of a Service. */
 export interface HostName {
   readonly service: string;
@@ -13,7 +11,7 @@ export interface HostName {
 export function parseServiceHost(host: string): HostName {
   const [service, namespace, svc] = host.replace(/\.$/, "").split(".");
   const hasName = service !== undefined && isLabel(service) && (namespace === undefined || isLabel(namespace));
-  if (isIP(host) !== 0 || !hasName || (svc !== undefined && svc !== "svc")) {
+  if (!hasName || (svc !== undefined && svc !== "svc")) {
     const wanted = 'expected "svc", "svc.ns", "svc.ns.svc" or "svc.ns.svc.cluster.local", or kubernetes({ service })';
     throw new TypeError(`${JSON.stringify(host)} is no name of a Service: ${wanted}`);
   }

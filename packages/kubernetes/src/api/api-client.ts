@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
 import { messageOf } from "@evenkeel/core";
 import { apiErrorOf } from "./api-error.ts";
 import type { ApiServer } from "./api-server.ts";
@@ -8,6 +9,12 @@ import { LineReader } from "./line-reader.ts";
 
 /** A peer that is gone without a word is found out by TCP itself, after this long without traffic (milliseconds). */
 const tcpKeepAliveMs = 15_000;
+
+/**
+ * How long TCP may take to connect, in milliseconds: two SYNs, and while it does, node keeps the process alive, though
+ * the socket is unref'd.
+ */
+const connectLimitMs = 3_000;
 
 const maxErrorLength = 2 ** 20;
 
@@ -24,7 +31,7 @@ export class ApiClient {
   /** The object at `path`. Rejects with an `ApiError` for what the server refuses, with an `Error` for what breaks. */
   async get(path: string, signal: AbortSignal): Promise<unknown> {
     const response = await this.#request(path, signal);
-    return JSON.parse(await textOf(response));
+    return jsonOf(await textOf(response));
   }
 
   /**
@@ -35,9 +42,9 @@ export class ApiClient {
     const response = await this.#request(path, signal);
     const reader = new LineReader();
     listener.opened();
-    for await (const text of response.setEncoding("utf8")) {
+    for await (const text of partsOf(response)) {
       const lines = reader.push(text);
-      if (lines.length > 0) listener.objects(lines.map((line): unknown => JSON.parse(line)));
+      if (lines.length > 0) listener.objects(lines.map(jsonOf));
     }
   }
 
@@ -59,6 +66,7 @@ export class ApiClient {
     request.on("socket", (socket) => {
       socket.unref();
       socket.setKeepAlive(true, tcpKeepAliveMs);
+      if (socket.connecting) limitConnect(socket);
     });
     request.on("error", () => {}); // those after the response are the response's, too
     request.end();
@@ -78,6 +86,16 @@ export interface FollowListener {
   objects(objects: readonly unknown[]): void;
 }
 
+function limitConnect(socket: Socket): void {
+  const giveUp = (): void => {
+    if (socket.connecting) socket.destroy(new Error(`no connection within ${connectLimitMs} ms`));
+  };
+  // it may be our own event loop that was blocked: what arrived is read before immediates run
+  const timer = setTimeout(() => setImmediate(giveUp), connectLimitMs).unref();
+  const stop = (): void => clearTimeout(timer);
+  socket.once("connect", stop).once("close", stop);
+}
+
 /** For work that knows no signal. */
 async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
@@ -92,13 +110,30 @@ async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   }
 }
 
+/** The body as it arrives. Throws an `Error` when it ends too soon. */
+async function* partsOf(response: IncomingMessage): AsyncGenerator<string> {
+  try {
+    yield* response.setEncoding("utf8");
+  } catch (cause) {
+    throw new Error(`the API server broke off its response: ${messageOf(cause)}`, { cause });
+  }
+}
+
 async function textOf(response: IncomingMessage, maxLength = Number.POSITIVE_INFINITY): Promise<string> {
   let text = "";
-  for await (const part of response.setEncoding("utf8")) {
+  for await (const part of partsOf(response)) {
     text += part;
     if (text.length > maxLength) break;
   }
   return text;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new Error(`the API server sent something that is no JSON: ${text.slice(0, 200)}`, { cause });
+  }
 }
 
 function parsed(text: string): unknown {

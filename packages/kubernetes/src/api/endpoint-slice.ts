@@ -17,7 +17,7 @@ export interface ObjectMeta {
 export interface SliceEndpoint {
   /** Only the first counts, as for kube-proxy. */
   readonly addresses: readonly string[];
-  readonly conditions?: EndpointConditions;
+  readonly conditions?: EndpointConditions | null;
   readonly targetRef?: ObjectReference;
   readonly nodeName?: string | null;
   readonly zone?: string | null;

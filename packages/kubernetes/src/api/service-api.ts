@@ -38,8 +38,8 @@ export type WatchEvent =
 /** The parts of a `v1` Service that are read here. */
 export interface Service {
   readonly spec?: {
-    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly protocol?: string }[];
-  };
+    readonly ports?: readonly { readonly name?: string; readonly port: number; readonly protocol?: string }[] | null;
+  } | null;
 }
 
 /** A Service by its names. */
@@ -93,7 +93,7 @@ export function createServiceApi(server: ApiServer, name: ServiceName, watchSeco
     },
     async service(signal) {
       const path = `/api/v1/namespaces/${namespace}/services/${encodeURIComponent(name.service)}`;
-      return (await client.get(path, signal)) as Service;
+      return checkedService(await client.get(path, signal));
     },
     close: () => client.close(),
   };
@@ -129,20 +129,31 @@ function checkedEvent(value: unknown): WatchEvent | ApiError {
     case "DELETED":
       return { type, object: checkedSlice(object) };
     case "BOOKMARK":
+      if (typeof (object as Partial<EndpointSlice> | null)?.metadata?.resourceVersion !== "string") break;
       return { type, object: object as EndpointSlice };
     case "ERROR":
       return apiErrorOf(object);
-    default:
-      throw unexpected("event of a watch", value);
   }
+  throw unexpected("event of a watch", value);
 }
 
 function checkedSlice(value: unknown): EndpointSlice {
-  const { metadata, endpoints } = objectOf(value) as Partial<EndpointSlice>;
-  if (typeof metadata?.name !== "string" || !(Array.isArray(endpoints) || endpoints == null)) {
+  const { metadata, endpoints, ports } = objectOf(value) as Partial<EndpointSlice>;
+  if (typeof metadata?.name !== "string" || !isList(endpoints) || !isList(ports)) {
     throw unexpected("EndpointSlice", value);
   }
   return value as EndpointSlice;
+}
+
+function checkedService(value: unknown): Service {
+  const { spec } = objectOf(value) as Partial<Service>;
+  if (!isList(spec?.ports)) throw unexpected("Service", value);
+  return objectOf(value);
+}
+
+/** Whether it is a list of objects, or none. */
+function isList(value: unknown): boolean {
+  return value == null || (Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null));
 }
 
 function objectOf(value: unknown): object {

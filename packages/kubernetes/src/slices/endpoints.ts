@@ -11,6 +11,7 @@ export class EndpointView {
   readonly #zone: string | undefined;
   #chosen: ChosenPort | undefined;
   #bySlice = new WeakMap<EndpointSlice, readonly Endpoint[]>();
+  readonly #joined = new WeakMap<Endpoint, { readonly older: Endpoint; readonly both: Endpoint }>();
 
   /** `zone`: that of this client, which endpoints get as an attribute. */
   constructor(zone: string | undefined) {
@@ -24,10 +25,18 @@ export class EndpointView {
     for (const slice of [...slices].sort(newerFirst)) {
       for (const endpoint of this.#endpointsOf(slice, chosen)) {
         const newer = found.get(endpoint.key);
-        found.set(endpoint.key, newer === undefined ? endpoint : joined(newer, endpoint));
+        found.set(endpoint.key, newer === undefined ? endpoint : this.#join(newer, endpoint));
       }
     }
     return [...found.values()];
+  }
+
+  #join(newer: Endpoint, older: Endpoint): Endpoint {
+    const known = this.#joined.get(newer);
+    if (known?.older === older) return known.both;
+    const both = joined(newer, older);
+    this.#joined.set(newer, { older, both });
+    return both;
   }
 
   #endpointsOf(slice: EndpointSlice, chosen: ChosenPort): readonly Endpoint[] {
@@ -66,9 +75,11 @@ export class EndpointView {
 }
 
 /** What is not said is so: Kubernetes' rule for `ready`; `serving` is then as `ready`. */
-function conditionsOf(conditions: EndpointConditions = {}): Pick<Endpoint, "ready" | "serving" | "terminating"> {
-  const ready = conditions.ready ?? true;
-  return { ready, serving: conditions.serving ?? ready, terminating: conditions.terminating ?? false };
+function conditionsOf(
+  conditions: EndpointConditions | null | undefined,
+): Pick<Endpoint, "ready" | "serving" | "terminating"> {
+  const ready = conditions?.ready ?? true;
+  return { ready, serving: conditions?.serving ?? ready, terminating: conditions?.terminating ?? false };
 }
 
 /** One endpoint of two slices: with the other's address, if that is of the other family; IPv4 is dialled first. */

@@ -38,7 +38,9 @@ export function choosePort(
     return { kind: "unknown", reason: `there is no port named ${JSON.stringify(wanted.name)}; ${listed(ports)}` };
   }
   const { number } = wanted;
-  if (ports.length === 0 || ports.some(({ port }) => port == null)) return { kind: "number", number };
+  const hasNone = slices.every((slice) => !slice.ports?.length);
+  if (hasNone || ports.some(({ port }) => port == null)) return { kind: "number", number };
+  if (ports.length === 0) return { kind: "unknown", reason: `there is no port ${number}; ${listed(ports)}` };
   const sameNumber = ports.find(({ port }) => port === number);
   if (sameNumber !== undefined) return byName(sameNumber);
   const names = new Set(ports.map(nameOf));
@@ -78,7 +80,7 @@ function nameOf({ name }: SlicePort): string {
 
 function listed(ports: readonly SlicePort[]): string {
   const texts = new Set(ports.map((port) => (nameOf(port) === "" ? `${port.port}` : `${nameOf(port)} (${port.port})`)));
-  return texts.size === 0 ? "its EndpointSlices have no ports" : `its EndpointSlices have ${[...texts].join(", ")}`;
+  return texts.size === 0 ? "its EndpointSlices have no TCP ports" : `its EndpointSlices have ${[...texts].join(", ")}`;
 }
 
 function whyNotService(service: ServiceAnswer): string {

@@ -9,7 +9,10 @@ import { Silence } from "./silence.ts";
 /** The answer to a request may take so long, in milliseconds. */
 const answerLimitMs = 30_000;
 
-/** API servers send a bookmark each minute: a watch without anything for so long has stalled. */
+/**
+ * A watch without anything for so long may have stalled. API servers send a bookmark each minute, but only where some
+ * slice of the cluster changed, so that in a quiet one a sound watch is as silent.
+ */
 const stallMs = 90_000;
 
 /** A watch that was open this long was no failure, however it ends. */
@@ -19,7 +22,7 @@ const provenAfterMs = 1_000;
 const apiBackoff: BackoffOptions = { initialMs: 200, multiplier: 2, maxMs: 30_000, jitter: 0.5 };
 
 /** Before a list that follows a 410: every client of the server may have got one at the same time. */
-const relistBackoff: BackoffOptions = { initialMs: 1_000, multiplier: 2, maxMs: 30_000, jitter: 1 };
+const relistBackoff: BackoffOptions = { initialMs: 1_000, multiplier: 2, maxMs: 15_000, jitter: 1 };
 
 /** A hint cuts a pause short when the last request began this long ago. */
 const impatienceMs = 5_000;
@@ -46,10 +49,12 @@ export class Reflector {
   #version: string | undefined;
   #phase: Phase = { kind: "starting" };
   #startedAt = 0;
-  /** Requests in a row that came to nothing. */
+  /** Requests that came to nothing since a watch proved itself, but for those of a forgotten version. */
   #failures = 0;
-  /** Whether the last watch stalled, and nothing was heard since. */
-  #hasStalled = false;
+  /** Versions that the server had forgotten since a watch proved itself. */
+  #expiries = 0;
+  /** Watches in a row of which nothing was heard. */
+  #stalls = 0;
   /** Whether something failed since the last `synced`. */
   #isBehind = false;
 
@@ -66,7 +71,8 @@ export class Reflector {
     if (phase.kind === "pausing" && !phase.isOrdered && !isPatient) phase.pause.end();
     if (phase.kind !== "watching") return;
     const { silence, request } = phase;
-    const heardAt = (): number => silence.heardAt;
+    // a watch that began meanwhile is younger than the doubt
+    const heardAt = (): number => (this.#phase === phase ? silence.heardAt : Number.POSITIVE_INFINITY);
     this.#doubt.raise(heardAt, () => request.abort(anew));
   }
 
@@ -90,13 +96,20 @@ export class Reflector {
       const error = await this.#ask();
       if (this.#isClosed) return;
       if (error === undefined) continue;
-      if (isExpired(error)) this.#version = undefined;
-      this.#failures++;
-      this.#isBehind = true;
-      this.#options.failed(error);
+      this.#count(error);
+      // every watch gets a first 410 when an API server starts anew
+      if (!isExpired(error) || this.#expiries > 1) this.#options.failed(error);
       if (this.#isClosed) return; // by whoever heard of it
       await this.#pauseAfter(error);
     }
+  }
+
+  #count(error: Error): void {
+    this.#stalls = 0;
+    this.#isBehind = true;
+    if (isExpired(error)) this.#expiries++;
+    else this.#failures++;
+    if (isExpired(error) || isForbidden(error)) this.#version = undefined;
   }
 
   /** Lists or watches. Resolves to what went wrong, or where the next request may follow at once to `undefined`. */
@@ -141,22 +154,25 @@ export class Reflector {
       events: (events: readonly WatchEvent[]) => {
         if (request.signal.aborted) return;
         silence.heard();
-        this.#hasStalled = false;
+        this.#stalls = 0;
         this.#apply(events);
       },
     };
     try {
       await api.watch(version, listener, request.signal);
     } finally {
-      if (clock.now() - openedAt >= provenAfterMs) this.#failures = 0;
+      if (clock.now() - openedAt >= provenAfterMs) this.#failures = this.#expiries = 0;
     }
     if (clock.now() - openedAt < provenAfterMs) throw new Error("the API server ended the watch at once");
   }
 
-  /** A second time in a row, the version is one that the server will only come to: its etcd was set back. */
+  /**
+   * The server may have been set back to before the version, with its etcd, and be silent until it comes to it again: a
+   * list finds out, after 2, 4, 8 … stalls.
+   */
   #stall(request: AbortController): void {
-    if (this.#hasStalled) this.#version = undefined;
-    this.#hasStalled = !this.#hasStalled;
+    this.#stalls++;
+    if (this.#stalls > 1 && Number.isInteger(Math.log2(this.#stalls))) this.#version = undefined;
     request.abort(anew);
   }
 
@@ -182,7 +198,12 @@ export class Reflector {
 
   async #pauseAfter(error: Error): Promise<void> {
     const { clock, random } = this.#options;
-    const delayMs = backoffDelay(this.#failures, random, isExpired(error) ? relistBackoff : apiBackoff);
+    const isRelist = isExpired(error);
+    const delayMs = backoffDelay(
+      isRelist ? this.#expiries : this.#failures,
+      random,
+      isRelist ? relistBackoff : apiBackoff,
+    );
     const orderedMs = error instanceof ApiError ? error.retryAfterMs : undefined;
     const pause = new Pause(
       clock,
@@ -191,6 +212,11 @@ export class Reflector {
     this.#phase = { kind: "pausing", pause, isOrdered: orderedMs !== undefined };
     await pause.over;
   }
+}
+
+/** Where watching is forbidden, listing may not be: a set that is late is better than one that never changes. */
+function isForbidden(error: Error): boolean {
+  return error instanceof ApiError && error.status === 403;
 }
 
 /** Why a request ends that is to be made again at once. */

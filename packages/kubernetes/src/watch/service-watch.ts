@@ -98,8 +98,12 @@ export class ServiceWatch {
     try {
       return { kind: "found", service: await api.service(AbortSignal.any([late.signal, this.#closing.signal])) };
     } catch (thrown) {
-      if (thrown instanceof ApiError && thrown.status === 404) return { kind: "missing" };
-      return { kind: "unknown", error: thrown instanceof Error ? thrown : new Error(messageOf(thrown)) };
+      if (thrown instanceof ApiError && thrown.status === 404) {
+        this.#answer = undefined; // it may be made at any moment
+        return { kind: "missing" };
+      }
+      const error = late.signal.aborted ? late.signal.reason : thrown;
+      return { kind: "unknown", error: error instanceof Error ? error : new Error(messageOf(error)) };
     } finally {
       timer.cancel();
     }
