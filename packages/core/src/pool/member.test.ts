@@ -394,6 +394,18 @@ describe("a member that is updated", () => {
     expect(connector.dials).toHaveLength(1);
   });
 
+  test("keeps its connection when an address is added, and dials anew when one is gone", () => {
+    const { connector, member, latest } = readyMember();
+    const [own] = pod(1).addresses;
+    const other = { host: "fd00::1", port: 8080 };
+    const both = { ...pod(1), addresses: [other, own] } as const;
+    member.update(both);
+    expect(connector.dials).toHaveLength(1);
+    expect(latest().endpoint).toBe(both);
+    member.update({ ...pod(1), addresses: [other] });
+    expect(connector.dials).toHaveLength(2);
+  });
+
   test("dials a new address, and lets the streams at the old one finish", () => {
     const { connector, member, latest, retired } = readyMember();
     const old = latest();

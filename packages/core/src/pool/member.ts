@@ -99,9 +99,10 @@ export class Member {
     return this.#failedAt;
   }
 
-  /** Takes what the resolver now says of the same endpoint; other addresses are dialled anew. */
+  /** Takes what the resolver now says of the same endpoint, which is dialled anew unless it has the addresses it had. */
   update(endpoint: Endpoint): void {
-    const moved = addressesOf(endpoint) !== addressesOf(this.#endpoint);
+    const addresses = addressesOf(endpoint);
+    const moved = addressesOf(this.#endpoint).some((address) => !addresses.includes(address));
     this.#endpoint = endpoint;
     if (this.#phase.kind === "ready" && !moved) this.#phase.connection.endpoint = endpoint;
     if (!moved) return;
@@ -287,6 +288,6 @@ function afterOrderlyEnd({ answered }: Connection, isProven: boolean): After {
   return isProven || answered > 0 ? "served" : "dismissed";
 }
 
-function addressesOf(endpoint: Endpoint): string {
-  return endpoint.addresses.map(formatAddress).join();
+function addressesOf(endpoint: Endpoint): readonly string[] {
+  return endpoint.addresses.map(formatAddress);
 }

@@ -76,6 +76,20 @@ describe("a request to an API server", () => {
     expect(api.sockets).toBe(1);
   });
 
+  test("tells whose access was not accepted, by a 401 and nothing else", async () => {
+    const api = await startHttpApi();
+    let status = 403;
+    api.onRequest = ({ response }) => response.writeHead(status).end("{}");
+    let refusals = 0;
+    const access: ApiServer["access"] = async () => ({ url: new URL(api.url), options: {}, namespace: undefined });
+    const client = clientOf({ key: "refused", access, refused: () => refusals++ });
+    await errorOf(client.get("/", never));
+    expect(refusals).toBe(0);
+    status = 401;
+    await errorOf(client.get("/", never));
+    expect(refusals).toBe(1);
+  });
+
   test("fails as its access does", async () => {
     const error = new Error("no service account");
     const client = clientOf({ key: "none", access: () => Promise.reject(error) });

@@ -74,6 +74,7 @@ export class ApiClient {
       throw new Error(`the API server at ${url.origin} cannot be reached: ${messageOf(cause)}`, { cause });
     })) as [IncomingMessage];
     if (response.statusCode === 200) return response;
+    if (response.statusCode === 401) this.#server.refused?.();
     const body = await textOf(response, maxErrorLength);
     throw apiErrorOf(parsed(body) ?? { message: body.trim() }, response.statusCode, response.headers["retry-after"]);
   }

@@ -9,6 +9,8 @@ export interface ApiServer {
    * says what is missing and what to do.
    */
   access(): Promise<ApiAccess>;
+  /** The server did not accept what `access` gave (401): what was kept of it is worth nothing. */
+  refused?(): void;
 }
 
 /** What a request to an API server is sent with. */

@@ -124,6 +124,21 @@ describe("kubeconfig()", () => {
     expect((await readFile(log, "utf8")).trim().split("\n")).toEqual(runs);
   });
 
+  test("runs the plugin anew when its token, which lasts, was refused", async () => {
+    const directory = await temporaryDirectory();
+    const command = join(directory, "plugin");
+    const script = `echo run >> "${directory}/log"; printf '{"status":{"token":"made-%s"}}' "$(wc -l < "${directory}/log")"`;
+    await writeFile(command, `#!/bin/sh\n${script}\n`);
+    await chmod(command, 0o755);
+    const server = kubeconfig({
+      path: await fileWith({ exec: { apiVersion: "client.authentication.k8s.io/v1", command } }),
+    });
+    const token = async () => (await server.access()).options.headers;
+    expect([await token(), await token()]).toEqual(Array(2).fill({ Authorization: "Bearer made-1" }));
+    server.refused?.();
+    expect(await token()).toEqual({ Authorization: "Bearer made-2" });
+  });
+
   test("fails as the plugin does", async () => {
     const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "/nonexistent/plugin" };
     await expect(kubeconfig({ path: await fileWith({ exec }) }).access()).rejects.toThrow("ENOENT");

@@ -25,7 +25,13 @@ export function kubeconfig(options: KubeconfigOptions = {}): ApiServer {
     if (loaded?.stamp !== stamp) loaded = { stamp, config: await loadConfig(options) };
     return loaded.config;
   };
-  return { key, access: async () => accessOf(await load()) };
+  return {
+    key,
+    access: async () => accessOf(await load()),
+    refused() {
+      loaded = undefined;
+    },
+  };
 }
 
 const defaultPath = join(homedir(), ".kube", "config");

@@ -18,6 +18,12 @@ const stallMs = 90_000;
 /** A watch that was open this long was no failure, however it ends. */
 const provenAfterMs = 1_000;
 
+/** And this long, the 410 at its end is not one more of those before: lists are dear. */
+const steadyAfterMs = 30_000;
+
+/** The longest that a server may order to wait. */
+const longestOrderMs = 60_000;
+
 /** Between requests that fail in a row: as client-go's reflector, but sooner at first. */
 const apiBackoff: BackoffOptions = { initialMs: 200, multiplier: 2, maxMs: 30_000, jitter: 0.5 };
 
@@ -161,7 +167,8 @@ export class Reflector {
     try {
       await api.watch(version, listener, request.signal);
     } finally {
-      if (clock.now() - openedAt >= provenAfterMs) this.#failures = this.#expiries = 0;
+      if (clock.now() - openedAt >= provenAfterMs) this.#failures = 0;
+      if (clock.now() - openedAt >= steadyAfterMs) this.#expiries = 0;
     }
     if (clock.now() - openedAt < provenAfterMs) throw new Error("the API server ended the watch at once");
   }
@@ -198,18 +205,12 @@ export class Reflector {
 
   async #pauseAfter(error: Error): Promise<void> {
     const { clock, random } = this.#options;
-    const isRelist = isExpired(error);
-    const delayMs = backoffDelay(
-      isRelist ? this.#expiries : this.#failures,
-      random,
-      isRelist ? relistBackoff : apiBackoff,
-    );
-    const orderedMs = error instanceof ApiError ? error.retryAfterMs : undefined;
-    const pause = new Pause(
-      clock,
-      orderedMs === undefined ? delayMs : Math.max(delayMs, orderedMs * (1 + random() / 2)),
-    );
-    this.#phase = { kind: "pausing", pause, isOrdered: orderedMs !== undefined };
+    const delayMs = isExpired(error)
+      ? backoffDelay(this.#expiries, random, relistBackoff)
+      : backoffDelay(this.#failures, random, apiBackoff);
+    const orderedMs = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
+    const pause = new Pause(clock, Math.max(delayMs, Math.min(orderedMs, longestOrderMs) * (1 + random() / 2)));
+    this.#phase = { kind: "pausing", pause, isOrdered: orderedMs > 0 };
     await pause.over;
   }
 }
