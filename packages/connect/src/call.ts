@@ -1,21 +1,20 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
-import {
-  type Channel,
-  type Clock,
-  type Connection,
-  type HeaderList,
-  type PickHandler,
-  type PickInfo,
-  type Random,
-  type RequestHead,
-  type RetryBudget,
+import type {
+  Channel,
+  Clock,
+  Connection,
+  HeaderList,
+  PickHandler,
+  PickInfo,
+  Random,
+  RequestHead,
+  RetryBudget,
   StatusCode,
-  StatusError,
-  type Stream,
-  type StreamEnd,
-  type StreamFate,
-  type StreamListener,
-  type Timer,
+  Stream,
+  StreamEnd,
+  StreamFate,
+  StreamListener,
+  Timer,
 } from "@evenkeel/core";
 import type { CallScope, Deadline, Scoped } from "./call-scope.ts";
 import { type BrokenEnd, brokenError, toConnectError } from "./errors.ts";
@@ -184,14 +183,6 @@ export abstract class Call implements PickHandler<Connection>, StreamListener, S
     this.trailer = trailers;
   }
 
-  suspect(): void {
-    const connection = this.#connection;
-    if (this.#isSettled || connection === undefined || !this.isReplayable) return;
-    if (!this.#triesSoFar.mayRepeat || !this.context.channel.hasBetter(connection)) return;
-    const message = `${connection.label} does not answer`;
-    this.#stream?.cancel(new StatusError(StatusCode.unavailable, message)); // it is broken by that, and sent again
-  }
-
   closed(end: StreamEnd): void {
     this.#end = end;
     this.#stream = undefined;
@@ -265,15 +256,6 @@ export abstract class Call implements PickHandler<Connection>, StreamListener, S
       this.fail(error);
       return;
     }
-    const tries = this.#triesSoFar;
-    const wait = tries.waitBeforeNext(connection, end);
-    if (wait === undefined) this.fail(tries.describe(error));
-    else if (!this.isReplayable) this.fail(tries.describe(error, "too much of the request was sent to keep it"));
-    else this.#again(wait, tries);
-  }
-
-  /** Made when it is needed: most calls are done with the first attempt. */
-  get #triesSoFar(): Tries {
     this.#tries ??= new Tries({
       isIdempotent: this.plan.isIdempotent,
       budget: this.context.budget,
@@ -281,7 +263,11 @@ export abstract class Call implements PickHandler<Connection>, StreamListener, S
       random: this.context.random,
       startedMs: this.#startedMs,
     });
-    return this.#tries;
+    const wait = this.#tries.waitBeforeNext(connection, end);
+    if (wait === undefined) this.fail(this.#tries.describe(error));
+    else if (!this.isReplayable) {
+      this.fail(this.#tries.describe(error, "too much of the request was sent to keep it"));
+    } else this.#again(wait, this.#tries);
   }
 
   #again(wait: number, tries: Tries): void {

@@ -41,11 +41,6 @@ export class Tries {
     return this.#endpoints;
   }
 
-  /** Whether one more attempt may follow one that stays ambiguous. */
-  get mayRepeat(): boolean {
-    return this.#options.isIdempotent && this.#ambiguous + 1 < maxAmbiguousAttempts && this.#options.budget.canWithdraw;
-  }
-
   /** Milliseconds to wait before the next attempt; `undefined` when there is none. */
   waitBeforeNext({ endpoint }: Connection, { fate, errorCode }: BrokenEnd): number | undefined {
     this.#attempts++;

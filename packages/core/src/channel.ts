@@ -175,11 +175,6 @@ export class Channel {
     } else handler.failed(result.error);
   }
 
-  /** Whether another connection than this one is ready, and answers. */
-  hasBetter(connection: Connection): boolean {
-    return this.#ready.some((other) => other !== connection && !other.suspect);
-  }
-
   /** Takes the outcome of an attempt: once for each connection that was picked. */
   report(connection: Connection, info: PickInfo, outcome: Outcome): void {
     this.#lastUsedAt = this.#clock.now();

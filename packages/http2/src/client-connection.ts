@@ -419,8 +419,6 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #suspected(suspect: boolean): void {
     this.#suspect = suspect;
     if (!this.#draining) this.#listener.suspicion();
-    // after that: other connections are picked by now
-    if (suspect) for (const stream of this.#streams.all) stream.onSuspicion();
   }
 
   #dead(): void {

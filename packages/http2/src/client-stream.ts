@@ -156,11 +156,6 @@ export class ClientStream implements Stream {
     return !this.#responded && !this.#ended;
   }
 
-  /** The connection became suspect. */
-  onSuspicion(): void {
-    if (this.awaitsHead) this.#listener.suspect?.();
-  }
-
   onDataFrame(flowLength: number): void {
     if (!this.#receiveWindow.take(flowLength)) {
       this.fail(ErrorCode.flowControlError, "the peer sent more than the stream's window allows");

@@ -113,7 +113,6 @@ export function openTestStream(connection: Connection, options: TestStreamOption
       tell("data");
     },
     drained: () => tell("drained"),
-    suspect: () => tell("suspect"),
     trailers(trailers) {
       seen.trailers = trailers;
       tell("trailers");

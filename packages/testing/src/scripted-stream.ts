@@ -164,11 +164,6 @@ export class ScriptedStream implements Stream {
     this.#close({ kind: "broken", fate, errorCode, error });
   }
 
-  /** Its connection became suspect: told while the response headers are awaited. */
-  tellSuspicion(): void {
-    if (this.#end === undefined && this.#response === "awaited") this.#listener.suspect?.();
-  }
-
   /** From now on `write` returns `false`: the peer's window is full. */
   block(): void {
     if (this.#end !== undefined) throw this.#misuse("block");

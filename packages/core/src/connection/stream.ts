@@ -41,8 +41,6 @@ export interface StreamListener {
   /** The peer takes more body bytes after `write` had returned `false`. */
   drained(): void;
   trailers(trailers: HeaderList): void;
-  /** The connection became suspect while it owed the headers: whoever may send the request twice need not wait. */
-  suspect?(): void;
   closed(end: StreamEnd): void;
 }
 

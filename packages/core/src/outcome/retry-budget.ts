@@ -37,17 +37,12 @@ export class RetryBudget {
     this.#add(this.#ratio);
   }
 
-  /** Whether a retry is within the budget. */
-  get canWithdraw(): boolean {
+  /** Whether a retry is within the budget; it is paid for then. */
+  withdraw(): boolean {
     const now = this.#clock.now();
     this.#add(((now - this.#refilledAt) / 1_000) * this.#minPerSecond);
     this.#refilledAt = now;
-    return this.#balance >= 1;
-  }
-
-  /** Whether a retry is within the budget; it is paid for then. */
-  withdraw(): boolean {
-    if (!this.canWithdraw) return false;
+    if (this.#balance < 1) return false;
     this.#balance--;
     return true;
   }
