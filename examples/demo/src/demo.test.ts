@@ -81,7 +81,10 @@ describe("the demo", () => {
     async () => {
       const result = await run({ scenario: "kill", network: "lagging", seconds: 8, delayMs: 100 });
       expectComplete(result);
+      expect(result.network).toBe("lagging");
+      expect(result.messages.join()).toMatch(/^$|\(198\.1[89]\./); // where such pods live
       expect(result.failed).toBeLessThanOrEqual(result.inFlightAtLoss);
+      expect(result.failed).toBeGreaterThan(0); // 20 RPCs are under way at any time, on 6 pods
       expect(result.stallMs).toBeLessThanOrEqual(1_000);
       expect(result.latencyMs.max).toBeLessThanOrEqual(2_000);
     },

@@ -1,4 +1,4 @@
-import type { ClientName, Method, PolicyName, Protocol, ResolverName, ScenarioName } from "./options.ts";
+import type { ClientName, Method, NetworkName, PolicyName, Protocol, ResolverName, ScenarioName } from "./options.ts";
 
 /** What `--json` prints. */
 export interface DemoResult {
@@ -15,6 +15,7 @@ export interface RunResult {
   readonly policy: PolicyName | null;
   /** `null` for a client that has none. */
   readonly resolver: ResolverName | null;
+  readonly network: NetworkName;
   readonly rpcs: number;
   readonly ok: number;
   readonly failed: number;

@@ -122,7 +122,7 @@ function startLoad(scenario: Scenario, options: DemoOptions, startedAt: number, 
 }
 
 function resultOf(name: ScenarioName, options: DemoOptions, metrics: Metrics, client: DemoClient): RunResult {
-  const { client: clientName, protocol, method, policy, resolver } = options;
+  const { client: clientName, protocol, method, policy, resolver, network } = options;
   const isBalanced = clientName === "evenkeel";
   const open = [...client.connections()].filter(([, connection]) => connection.open > 0);
   return {
@@ -132,6 +132,7 @@ function resultOf(name: ScenarioName, options: DemoOptions, metrics: Metrics, cl
     method,
     policy: isBalanced ? policy : null,
     resolver: isBalanced ? resolver : null,
+    network,
     inFlightAtLoss: client.inFlightAtLoss,
     ...metrics.measured(),
     connections: Object.fromEntries(open.map(([pod, connection]) => [pod, connection.open])),

@@ -22,12 +22,14 @@ describe("no RPC fails", () => {
   });
 
   it("while the API server swallows everything", { timeout: 60_000 }, async () => {
-    const { cluster, api, servedBy, failures } = await openShop(3);
+    const { cluster, api, transport, servedBy, failures } = await openShop(3);
     await api.stop("blackhole");
+    const old = cluster.pods.map(({ name }) => name);
     await cluster.stop(cluster.pods[0]!);
-    await sleep(3_000);
-    await api.start();
     await cluster.scale(3);
+    await sleep(2_000);
+    expect(transport.channel.snapshot().endpoints.map(({ podName }) => podName)).toEqual(old); // it hears nothing
+    await api.start();
     await servedBy();
     expect(await failures()).toEqual([]);
   });
@@ -92,8 +94,10 @@ describe("no RPC fails", () => {
     const { api, transport, servedBy, failures } = await openShop(4, { maxEndpointsPerSlice: 2 });
     const slices = api.slices;
     expect(slices).toHaveLength(2);
+    const sent = api.eventsSent;
     for (const { metadata } of slices) api.deleteSlice(metadata.name);
     await sleep(2_000);
+    expect(api.eventsSent).toBeGreaterThanOrEqual(sent + 2);
     const connections = transport.channel.snapshot().endpoints.map(({ connection }) => connection?.label);
     expect(connections).toHaveLength(4);
     for (const slice of slices) api.setSlice(slice);
@@ -122,22 +126,23 @@ describe("no RPC fails", () => {
   });
 
   it("when all endpoints are gone and come back, for those who wait", async () => {
-    const { api, servedBy, failures } = await openShop(3, {}, { waitForReady: true });
+    const { api, servedBy, queues, failures } = await openShop(3, {}, { waitForReady: true });
     const [slice] = api.slices;
     const unready = slice!.endpoints!.map((endpoint) => ({ ...endpoint, conditions: { ready: false } }));
     api.setSlice({ ...slice!, endpoints: unready });
-    await sleep(1_000);
+    await queues();
     api.setSlice({ ...slice!, endpoints: [] });
     await sleep(1_000);
+    await queues();
     api.setSlice(slice!);
     await servedBy();
     expect(await failures()).toEqual([]);
   });
 
   it("when a Service scales to zero and back, for those who wait", { timeout: 60_000 }, async () => {
-    const { cluster, servedBy, failures } = await openShop(2, {}, { waitForReady: true });
+    const { cluster, servedBy, queues, failures } = await openShop(2, {}, { waitForReady: true });
     await cluster.scale(0);
-    await sleep(500);
+    await queues();
     await cluster.scale(3);
     await servedBy();
     expect(await failures()).toEqual([]);

@@ -1,7 +1,7 @@
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@evenkeel/connect";
 import { apiServerAt, inCluster, kubernetes } from "@evenkeel/kubernetes";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { DemoService } from "../../gen/demo/v1/demo_pb.ts";
 import { openShop } from "./shop.ts";
 
@@ -9,6 +9,8 @@ it("transports to one Service share one watch, which the last of them ends", asy
   const { cluster, api, transport, failures } = await openShop(2);
   const resolver = () => kubernetes({ apiServer: inCluster(api.serviceAccount) });
   const other = createConnectTransport({ baseUrl: cluster.url, httpVersion: "2", resolver: resolver() });
+  onTestFinished(() => other.close());
+  await api.untilWatched();
   const before = api.requests.length;
   await createClient(DemoService, other).charge({});
   expect(api.requests).toHaveLength(before);
@@ -23,9 +25,9 @@ it("transports to one Service share one watch, which the last of them ends", asy
   await api.until(() => api.watches.length === 0);
 
   const again = createGrpcTransport({ baseUrl: cluster.url, resolver: resolver() });
+  onTestFinished(() => again.close());
   await createClient(DemoService, again).charge({});
-  expect(api.watches).toHaveLength(1);
-  await again.close();
+  await api.untilWatched();
 });
 
 it("another identity has a watch of its own", async () => {
@@ -35,9 +37,9 @@ it("another identity has a watch of its own", async () => {
     baseUrl: cluster.url,
     resolver: kubernetes({ apiServer: apiServerAt(url, { token, ca }) }),
   });
+  onTestFinished(() => other.close());
   await createClient(DemoService, other).charge({});
   await api.untilWatched(2);
-  await other.close();
   expect(await failures()).toEqual([]);
 });
 
@@ -50,9 +52,9 @@ it("an RPC that may not learn the endpoints says which Role it takes", async () 
     baseUrl: cluster.url,
     resolver: kubernetes({ apiServer: apiServerAt(url, { token, ca }) }),
   });
+  onTestFinished(() => transport.close());
   const client = createClient(DemoService, transport);
   await expect(client.charge({})).rejects.toThrow(/is forbidden: User .*kind: Role\n.*verbs: \[list, watch\]/s);
   allow();
   await expect.poll(() => client.charge({}).catch(() => undefined), { timeout: 5_000 }).toMatchObject({ pod: "pod-1" });
-  await transport.close();
 });

@@ -15,6 +15,8 @@ export interface Shop {
   readonly transport: BalancedTransport;
   /** Resolves once `pod`, or every pod there is, has answered RPCs that were sent from now on, and no other has. */
   servedBy(pods?: readonly string[]): Promise<void>;
+  /** Resolves once RPCs wait for a connection. */
+  queues(): Promise<void>;
   /** Ends the load. Resolves to the messages of all RPCs that failed. */
   failures(): Promise<readonly string[]>;
 }
@@ -42,6 +44,9 @@ export async function openShop(
     transport,
     async servedBy(pods = cluster.pods.map(({ name }) => name)) {
       await load.answeredBy(pods);
+    },
+    async queues() {
+      while (transport.channel.snapshot().queued === 0) await sleep(periodMs);
     },
     failures: () => load.stop(),
   };

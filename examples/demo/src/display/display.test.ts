@@ -15,6 +15,7 @@ const result: RunResult = {
   method: "charge",
   policy: "round-robin",
   resolver: "cluster",
+  network: "loopback",
   rpcs: 6_000,
   ok: 6_000,
   failed: 0,

@@ -20,10 +20,11 @@ export function milliseconds(ms: number): string {
 
 /** What a run is, on one line. */
 export function heading(scenario: ScenarioName, options: DemoOptions): string {
-  const { client, protocol, method, policy, resolver, rate } = options;
+  const { client, protocol, method, policy, resolver, network, rate } = options;
   const how = client === "evenkeel" ? [policy, `${resolver} resolver`] : ["one virtual IP"];
   const load = rate === 0 ? "closed loop" : `${count(rate)} RPC/s offered`;
-  return `${scenario}: ${[client, protocol, method, ...how, load].join(", ")}`;
+  const where = network === "lagging" ? ["lagging network"] : [];
+  return `${scenario}: ${[client, protocol, method, ...how, ...where, load].join(", ")}`;
 }
 
 export function eventText({ atMs, kind, pod, rpcsBefore }: RunEvent): string {
