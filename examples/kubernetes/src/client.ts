@@ -3,7 +3,7 @@ import { createGrpcTransport } from "@evenkeel/connect";
 import { dns, leastRequest, type ResolverFactory } from "@evenkeel/core";
 import { inCluster, kubernetes } from "@evenkeel/kubernetes";
 import { createLifecycle, serveProbes } from "@evenkeel/server";
-import { integerOf, wordOf } from "./environment.ts";
+import { clientSettings } from "./environment.ts";
 import { DemoService } from "./gen/demo/v1/demo_pb.ts";
 import { startLoad } from "./load.ts";
 import { log } from "./log.ts";
@@ -11,20 +11,15 @@ import { Tally } from "./tally.ts";
 
 // A client that keeps a connection to every pod of the server. What it reads from the environment is in the README.
 
-const baseUrl = process.env["TARGET"] || "http://demo-server:8080";
-const rate = integerOf("RATE", 50, 1, 10_000);
-const delayMs = integerOf("DELAY_MS", 10, 0, 60_000);
-const reportSeconds = integerOf("REPORT_SECONDS", 10, 1, 3_600);
-const probePort = integerOf("PROBE_PORT", 8081, 0, 65_535);
-const directory = process.env["SERVICE_ACCOUNT_DIRECTORY"];
+const { target, resolver, directory, probePort, rate, delayMs, reportSeconds } = clientSettings(process.env);
 
 const resolvers: Readonly<Record<"kubernetes" | "dns", () => ResolverFactory>> = {
   kubernetes: () => kubernetes(directory ? { apiServer: inCluster({ directory }) } : {}),
   dns: () => dns(),
 };
 const transport = createGrpcTransport({
-  baseUrl,
-  resolver: resolvers[wordOf("RESOLVER", ["kubernetes", "dns"])](),
+  baseUrl: target.text,
+  resolver: resolvers[resolver](),
   policy: leastRequest(),
   defaultTimeoutMs: 5_000,
 });
@@ -36,7 +31,7 @@ const lifecycle = createLifecycle({ readinessDelayMs: 0 });
 lifecycle.shutdownOnSignals();
 const isReady = (): boolean => transport.channel.state === "ready";
 const probes = await serveProbes(lifecycle, { port: probePort, isReady });
-log("started", { target: baseUrl, rate, probePort: probes.port });
+log("started", { target: target.text, rate, probePort: probes.port });
 
 const load = startLoad(rate, () =>
   client.charge({ work: { delayMs } }).then(

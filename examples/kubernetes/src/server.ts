@@ -1,26 +1,23 @@
 import { once } from "node:events";
 import { createServer } from "node:http2";
-import { hostname } from "node:os";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { createHealthRegistry, healthService } from "@evenkeel/health";
 import { createLifecycle, serveProbes } from "@evenkeel/server";
-import { integerOf } from "./environment.ts";
+import { serverSettings } from "./environment.ts";
 import { DemoService } from "./gen/demo/v1/demo_pb.ts";
 import { log } from "./log.ts";
 import { routes } from "./service.ts";
 
 // One pod of the server. What it reads from the environment is in the README.
 
-const podName = process.env["POD_NAME"] || hostname();
-const port = integerOf("PORT", 8080, 0, 65_535);
-const probePort = integerOf("PROBE_PORT", 8081, 0, 65_535);
+const { podName, podIp, port, probePort, readinessDelayMs, drainTimeoutMs } = serverSettings(process.env);
 /** All addresses, where none is given: `kubectl port-forward` comes to the pod's loopback. */
-const address = process.env["POD_IP"] ? { host: process.env["POD_IP"] } : {};
+const address = podIp ? { host: podIp } : {};
 
 const lifecycle = createLifecycle({
   podName,
-  readinessDelayMs: integerOf("READINESS_DELAY_MS", 5_000, 0, 3_600_000),
-  drainTimeoutMs: integerOf("DRAIN_TIMEOUT_MS", 20_000, 0, 3_600_000),
+  readinessDelayMs,
+  drainTimeoutMs,
   // for clients that do not balance, and proxies: they spread anew over the pods that there are by then
   maxConnectionAgeMs: 300_000,
   maxConnectionAgeGraceMs: 30_000,

@@ -1,17 +1,21 @@
+import { clientSettings, type Environment, type ServerSettings, serverSettings } from "../environment.ts";
 import {
   type Autoscaler,
   type Container,
+  type ContainerPort,
   type Deployment,
   type DisruptionBudget,
   describeObject,
   type KnownObject,
+  type LabelSelector,
   type Labels,
+  type PodSpec,
   type Role,
   type RoleBinding,
   type Service,
 } from "./objects.ts";
 
-/** What the kubelet wants beyond the delays of the lifecycle, for hooks and the end of the process. */
+/** What a server is granted beyond the delays of the lifecycle, for hooks and the end of the process. */
 const spareSeconds = 5;
 
 /**
@@ -54,97 +58,161 @@ class Context {
     return this.all(kind).find(({ metadata }) => metadata.name === name);
   }
 
+  /** What a program reads from the environment of its container, if it does not end with an error. */
+  settings<Settings>(read: (env: Environment) => Settings, { env = [] }: Container): Settings | undefined {
+    try {
+      return read(Object.fromEntries(env.map(({ name, value }) => [name, value])));
+    } catch (error) {
+      this.check(false, (error as Error).message);
+      return undefined;
+    }
+  }
+
   /** The one Deployment whose pods have these labels. */
-  selected(labels: Labels): Deployment | undefined {
-    const found = this.all("Deployment").filter(({ spec }) => selects(labels, spec.template.metadata.labels));
+  selected(labels: Labels | undefined): Deployment | undefined {
+    const found = this.all("Deployment").filter(({ spec }) => selects(labels, spec.template.metadata?.labels));
     this.check(found.length === 1, `selects the pods of ${found.length} Deployments, and not of one`);
     return found.length === 1 ? found[0] : undefined;
   }
 }
 
-function checkDeployment({ spec: { selector, template } }: Deployment, context: Context): void {
-  const { serviceAccountName, topologySpreadConstraints = [], containers } = template.spec;
+function checkDeployment({ metadata: { namespace }, spec }: Deployment, context: Context): void {
+  const { selector, strategy, template } = spec;
+  const { topologySpreadConstraints = [], containers, serviceAccountName = "default" } = template.spec;
   const selectors = [selector, ...topologySpreadConstraints.map(({ labelSelector }) => labelSelector)];
-  for (const { matchLabels } of selectors) {
-    context.check(selects(matchLabels, template.metadata.labels), "selects other pods than its own");
+  for (const each of selectors) {
+    context.check(selects(labelsOf(each), template.metadata?.labels), "selects other pods than its own");
   }
-  context.check(
-    context.named("ServiceAccount", serviceAccountName) !== undefined,
-    `no ServiceAccount ${serviceAccountName}`,
-  );
-  for (const container of containers) {
-    checkProbes(container, context);
-    checkTimes(container, template.spec.terminationGracePeriodSeconds, context);
-    if (envOf(container, "TARGET") !== undefined) checkClient(container, template.spec, context);
-  }
-}
-
-function checkProbes({ readinessProbe, livenessProbe, ports }: Container, context: Context): void {
-  context.check(readinessProbe.httpGet.path === "/readyz", "its readiness probe is not /readyz");
-  context.check(livenessProbe.httpGet.path === "/livez", "its liveness probe is not /livez");
-  for (const { httpGet } of [readinessProbe, livenessProbe]) {
-    context.check(hasPort(ports, httpGet.port), `no port ${httpGet.port} to probe`);
+  const { maxSurge = "25%", maxUnavailable = "25%" } = strategy?.rollingUpdate ?? {};
+  const canRoll = [maxSurge, maxUnavailable].some((amount) => Number.parseFloat(String(amount)) !== 0);
+  context.check(canRoll, "cannot be rolled out: maxSurge and maxUnavailable are both 0");
+  const hasAccount = context.named("ServiceAccount", serviceAccountName) !== undefined;
+  context.check(hasAccount, `no ServiceAccount ${serviceAccountName}`);
+  checkSecurity(template.spec, context);
+  const programs = containers.filter(({ name }) => name === "server" || name === "client");
+  context.check(programs.length === 1, `${programs.length} containers named server or client, and not one`);
+  for (const container of programs) {
+    if (container.name === "server") checkServer(container, template.spec, context);
+    else checkClient(container, template.spec, namespace, context);
   }
 }
 
-function checkTimes(container: Container, graceSeconds: number, context: Context): void {
-  const [delay, drain] = [envOf(container, "READINESS_DELAY_MS"), envOf(container, "DRAIN_TIMEOUT_MS")];
-  if (delay === undefined && drain === undefined) return;
-  const needed = (Number(delay) + Number(drain)) / 1_000 + spareSeconds;
-  context.check(needed <= graceSeconds, `may need ${needed} s to end, and is killed after ${graceSeconds}`);
+/** What the Pod Security Standard `restricted`, which the namespace enforces, wants each container to say. */
+function checkSecurity(pod: PodSpec, context: Context): void {
+  for (const { name, securityContext } of pod.containers) {
+    const said = { ...pod.securityContext, ...securityContext };
+    const isRestricted =
+      said.runAsNonRoot === true &&
+      ["RuntimeDefault", "Localhost"].includes(said.seccompProfile?.type ?? "") &&
+      said.allowPrivilegeEscalation === false &&
+      said.capabilities?.drop?.includes("ALL") === true;
+    const wanted = "runAsNonRoot, a seccompProfile, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}";
+    context.check(isRestricted, `the namespace wants of container ${name}: ${wanted}`);
+  }
+}
+
+function checkServer(container: Container, pod: PodSpec, context: Context): void {
+  const settings = context.settings(serverSettings, container);
+  if (settings === undefined) return;
+  checkProbes(container, settings, context);
+  const needed = (settings.readinessDelayMs + settings.drainTimeoutMs) / 1_000 + spareSeconds;
+  const { terminationGracePeriodSeconds: grace = 30 } = pod;
+  context.check(needed <= grace, `may need ${needed} s to end, and is killed after ${grace}`);
+  context.check(container.lifecycle?.preStop === undefined, "its preStop hook uses up the grace period");
+  checkRights(pod, [], context);
 }
 
 /** A client must reach the Service by its URL, and be allowed what its resolver asks for, and no more. */
-function checkClient(container: Container, pod: Deployment["spec"]["template"]["spec"], context: Context): void {
-  const { hostname, port } = new URL(envOf(container, "TARGET") ?? "");
-  const wanted = Number(port || 80);
-  const service = context.named("Service", hostname);
-  context.check(service?.spec.ports.some((each) => each.port === wanted) === true, `no Service ${hostname}:${wanted}`);
-  const grants = context
-    .all("RoleBinding")
-    .filter(({ subjects }) => subjects.some(({ name }) => name === pod.serviceAccountName))
-    .map(({ roleRef }) => context.named("Role", roleRef.name));
-  const may = (verb: string, group: string, resource: string): boolean =>
-    grants.some((role) => role !== undefined && allows(role, verb, group, resource, hostname));
-  if (envOf(container, "RESOLVER") === "kubernetes") {
-    context.check(pod.automountServiceAccountToken, "has no token to watch EndpointSlices with");
-    for (const verb of ["list", "watch"]) {
-      context.check(may(verb, "discovery.k8s.io", "endpointslices"), `may not ${verb} EndpointSlices`);
-    }
-    context.check(may("get", "", "services"), `may not get Service ${hostname}`);
+function checkClient(container: Container, pod: PodSpec, ownNamespace: string | undefined, context: Context): void {
+  const settings = context.settings(clientSettings, container);
+  if (settings === undefined) return;
+  checkProbes(container, settings, context);
+  const { text, scheme, host, port } = settings.target;
+  context.check(scheme === "http", `the server has no TLS for ${text}`);
+  const [name = "", namespace = ownNamespace, svc = "svc"] = host.split(".");
+  const service = svc === "svc" ? context.named("Service", name) : undefined;
+  const isThere = service?.metadata.namespace === namespace && service?.spec.ports?.some((each) => each.port === port);
+  context.check(isThere === true, `no Service ${host}:${port}`);
+  if (settings.resolver === "dns") {
+    const namesPods = service === undefined || service.spec.clusterIP === "None";
+    context.check(namesPods, "DNS names no pods of a Service with a ClusterIP");
+    checkRights(pod, [], context);
   } else {
-    context.check(service?.spec.clusterIP === "None", "DNS names no pods of a Service with a ClusterIP");
-    context.check(!pod.automountServiceAccountToken && grants.length === 0, "needs neither token nor permission");
+    const slices = "endpointslices.discovery.k8s.io";
+    checkRights(pod, [`list ${slices}`, `watch ${slices}`, `get services/${name}`], context);
   }
 }
 
-function checkService({ spec: { selector, ports, clusterIP } }: Service, context: Context): void {
-  const containerPorts = context.selected(selector)?.spec.template.spec.containers.flatMap((each) => each.ports) ?? [];
-  for (const { port, targetPort } of ports) {
-    const target = containerPorts.find(
-      ({ name, containerPort }) => targetPort === name || targetPort === containerPort,
-    );
-    context.check(target !== undefined, `no container has the port ${targetPort}`);
-    const isDialled = clusterIP !== "None" || target?.containerPort === port;
-    context.check(isDialled, `clients of a headless Service dial ${port}, and pods listen on ${target?.containerPort}`);
+function checkProbes(container: Container, { probePort }: Pick<ServerSettings, "probePort">, context: Context): void {
+  const { startupProbe, readinessProbe, livenessProbe, ports } = container;
+  const probes = [
+    ["readiness", readinessProbe, "/readyz"],
+    ["liveness", livenessProbe, "/livez"],
+    ...(startupProbe === undefined ? [] : [["startup", startupProbe, "/livez"] as const]),
+  ] as const;
+  for (const [kind, probe, path] of probes) {
+    const { path: asked, port = probePort } = probe?.httpGet ?? {};
+    context.check(asked === path, `its ${kind} probe is not ${path}`);
+    const isAnswered = portOf(ports, port) === probePort;
+    context.check(isAnswered, `its ${kind} probe asks port ${port}, and PROBE_PORT is ${probePort}`);
+  }
+}
+
+/** The pods of a Deployment may do what they need, and have a token exactly if that is anything. */
+function checkRights(pod: PodSpec, needed: readonly string[], context: Context): void {
+  const { serviceAccountName = "default" } = pod;
+  const granted = context
+    .all("RoleBinding")
+    .filter(({ subjects = [] }) => subjects.some(({ name }) => name === serviceAccountName))
+    .flatMap(({ roleRef }) => rightsOf(context.named("Role", roleRef.name)));
+  for (const right of needed) context.check(granted.includes(right), `may not ${right}`);
+  for (const right of granted) context.check(needed.includes(right), `may ${right}, and does not need it`);
+  const { automountServiceAccountToken: byDefault = true } = context.named("ServiceAccount", serviceAccountName) ?? {};
+  const { automountServiceAccountToken: hasToken = byDefault } = pod;
+  context.check(hasToken || needed.length === 0, "has no token to watch EndpointSlices with");
+  context.check(!hasToken || needed.length > 0, "has a token, and does not need it");
+}
+
+/** Every port leads to the one on which the server listens. */
+function checkService({ spec: { selector, ports = [], clusterIP } }: Service, context: Context): void {
+  const containers = context.selected(selector)?.spec.template.spec.containers ?? [];
+  const server = containers.find(({ name }) => name === "server");
+  context.check(server !== undefined, "selects no server");
+  const settings = server && context.settings(serverSettings, server);
+  if (settings === undefined) return;
+  for (const { port, targetPort = port } of ports) {
+    const isServed = portOf(server?.ports, targetPort) === settings.port;
+    context.check(isServed, `port ${port} leads to ${targetPort}, and the server listens on ${settings.port}`);
+    const isDialled = clusterIP !== "None" || port === settings.port;
+    context.check(isDialled, `clients of a headless Service dial ${port}, and pods listen on ${settings.port}`);
   }
 }
 
 function checkDisruptionBudget({ spec }: DisruptionBudget, context: Context): void {
-  context.selected(spec.selector.matchLabels);
+  context.selected(labelsOf(spec.selector));
 }
 
 function checkAutoscaler({ spec }: Autoscaler, context: Context): void {
-  const target = context.named("Deployment", spec.scaleTargetRef.name);
-  context.check(target !== undefined, `no Deployment ${spec.scaleTargetRef.name}`);
-  context.check(target?.spec.replicas === undefined, `sets the replicas that Deployment ${target?.metadata.name} sets`);
-  context.check(spec.minReplicas <= spec.maxReplicas, "its least is more than its most");
+  const { scaleTargetRef, minReplicas = 1, maxReplicas, metrics = [] } = spec;
+  context.check(minReplicas <= maxReplicas, "its least is more than its most");
+  const target = scaleTargetRef.kind === "Deployment" ? context.named("Deployment", scaleTargetRef.name) : undefined;
+  context.check(target !== undefined, `no Deployment ${scaleTargetRef.name}`);
+  if (target === undefined) return;
+  context.check(target.spec.replicas === undefined, `sets the replicas that ${describeObject(target)} sets`);
+  for (const { resource } of metrics) {
+    if (resource?.target.type !== "Utilization") continue;
+    for (const { name, resources: { requests, limits } = {} } of target.spec.template.spec.containers) {
+      const isRequested = { ...limits, ...requests }[resource.name] !== undefined; // a limit stands in for a request
+      context.check(isRequested, `goes by the ${resource.name} that container ${name} requests, which is nothing`);
+    }
+  }
 }
 
-function checkRoleBinding({ roleRef, subjects }: RoleBinding, context: Context): void {
-  context.check(context.named("Role", roleRef.name) !== undefined, `no Role ${roleRef.name}`);
-  for (const { name, namespace } of subjects) {
-    const account = context.named("ServiceAccount", name);
+function checkRoleBinding({ roleRef, subjects = [] }: RoleBinding, context: Context): void {
+  const isRole = roleRef.kind === "Role" && context.named("Role", roleRef.name) !== undefined;
+  context.check(isRole, `no Role ${roleRef.name}`);
+  for (const { kind, name, namespace } of subjects) {
+    const account = kind === "ServiceAccount" ? context.named(kind, name) : undefined;
     const isThere = account !== undefined && (account.metadata.namespace ?? namespace) === namespace;
     context.check(isThere, `no ServiceAccount ${name} in ${namespace}`);
   }
@@ -156,21 +224,30 @@ function isInNamespace(object: KnownObject, objects: readonly KnownObject[]): bo
   return object.kind === "Namespace" ? namespace === undefined : namespaces.length === 1 && namespace === namespaces[0];
 }
 
-function allows({ rules }: Role, verb: string, group: string, resource: string, name: string): boolean {
-  return rules.some(({ apiGroups, resources, resourceNames, verbs }) => {
-    const isOfName = resourceNames === undefined || (verb === "get" && resourceNames.includes(name));
-    return apiGroups.includes(group) && resources.includes(resource) && verbs.includes(verb) && isOfName;
-  });
+/** Such as `list endpointslices.discovery.k8s.io` and `get services/orders`. */
+function rightsOf(role: Role | undefined): readonly string[] {
+  return (role?.rules ?? []).flatMap(({ apiGroups = [], resources = [], resourceNames = [], verbs }) =>
+    verbs.flatMap((verb) =>
+      resources.flatMap((resource) =>
+        apiGroups.flatMap((group) =>
+          (resourceNames.length > 0 ? resourceNames : [""]).map(
+            (name) => `${verb} ${resource}${group && `.${group}`}${name && `/${name}`}`,
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
-function selects(selector: Labels, labels: Labels): boolean {
-  return Object.entries(selector).every(([name, value]) => labels[name] === value);
+/** The labels that an object has to have; those of no object where there is no selector. */
+function labelsOf(selector: LabelSelector | undefined): Labels | undefined {
+  return selector && (selector.matchLabels ?? {});
 }
 
-function hasPort(ports: Container["ports"], port: string | number): boolean {
-  return ports.some(({ name, containerPort }) => port === name || port === containerPort);
+function selects(wanted: Labels | undefined, labels: Labels = {}): boolean {
+  return wanted !== undefined && Object.entries(wanted).every(([name, value]) => labels[name] === value);
 }
 
-function envOf({ env }: Container, name: string): string | undefined {
-  return env.find((each) => each.name === name)?.value;
+function portOf(ports: readonly ContainerPort[] = [], port: string | number): number | undefined {
+  return typeof port === "number" ? port : ports.find(({ name }) => name === port)?.containerPort;
 }

@@ -6,7 +6,10 @@ import { parseAllDocuments } from "yaml";
 import type { KubernetesObject } from "./objects.ts";
 import type { OpenApiDocument } from "./schemas.ts";
 
-/** The objects of a kustomization. Rejects with an `Error` that says what kustomize said. */
+/** What a tool said of its failure, or that it is missing. */
+export class ToolError extends Error {}
+
+/** The objects of a kustomization. Rejects with a `ToolError` that says what kustomize said. */
 export async function render(directory: string): Promise<readonly KubernetesObject[]> {
   return parseObjects(await go("tool", "kustomize", "build", directory));
 }
@@ -28,7 +31,7 @@ export interface PublishedSchemas {
 
 /**
  * The schemas of the newest Kubernetes that kubectl-validate carries, as its API server publishes them. Only its files
- * are used: to build it takes minutes.
+ * are used: to build it takes minutes. Rejects with a `ToolError`.
  */
 export async function publishedSchemas(): Promise<PublishedSchemas> {
   const { Dir: module } = JSON.parse(await go("mod", "download", "-json", "sigs.k8s.io/kubectl-validate")) as {
@@ -53,13 +56,14 @@ export async function publishedSchemas(): Promise<PublishedSchemas> {
   };
 }
 
-/** Runs go in this folder, whose go.mod pins what is used; stdout. */
+/** Runs go in this folder, whose go.mod pins what is used; stdout. Rejects with a `ToolError`. */
 async function go(...args: string[]): Promise<string> {
   try {
     const options = { cwd: import.meta.dirname, env: { ...process.env, GOWORK: "off" }, maxBuffer: 2 ** 26 };
     return (await promisify(execFile)("go", args, options)).stdout;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    throw new Error("go is missing: install Go 1.26 or later, see https://go.dev/dl", { cause: error });
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const missing = "go is missing: install Go 1.26 or later, see https://go.dev/dl";
+    throw new ToolError(isMissing ? missing : (error as Error).message.trimEnd(), { cause: error });
   }
 }
