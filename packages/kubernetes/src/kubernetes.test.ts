@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { ResolverUpdate } from "@evenkeel/core";
 import { FakeClock } from "@evenkeel/testing";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -27,6 +28,31 @@ describe("kubernetes()", () => {
     await api.send(bookmark("80"), modified(empty));
     expect(await resolving.update(4)).toBe("endpoints");
     expect(api.log).toEqual(["list shop/orders", "watch shop/orders"]);
+  });
+
+  test("keeps nothing of the RPC that it began with", async () => {
+    const storage = new AsyncLocalStorage<string>();
+    const api = await startWorld({ slices: [one] });
+    const resolving = storage.run("RPC 1", () => new Resolving(api));
+    const seen: unknown[] = [];
+    resolving.onUpdate = () => seen.push(storage.getStore());
+    await resolving.update(1);
+    await api.send(added(two));
+    await resolving.update(2);
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  test("tells that the Service is gone, also when it was there a moment ago", async () => {
+    const api = await startWorld({ slices: [one], ports: [{ name: "http", port: 81 }] });
+    const resolving = new Resolving(api, { target: "http://orders.shop:81" });
+    expect(await resolving.update(1)).toBe("endpoints 10.0.0.1:8080");
+    api.world.ports = undefined;
+    await resolving.clock.advance(2_000);
+    await api.send(deleted(one));
+    await vi.waitUntil(() => api.log.filter((entry) => entry === "service shop/orders").length === 2);
+    await turns();
+    await resolving.clock.advance(10_000);
+    expect(await resolving.update(2)).toBe("notFound Service shop/orders does not exist");
   });
 
   test.each([

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import {
   backoffDelay,
   jitter,
@@ -27,6 +28,9 @@ import { serviceWatchOf } from "./watch/service-watches.ts";
 /** When the Service does not say which port is meant, it is asked for again after this time (milliseconds), ±1/3. */
 const askAgainMs = 45_000;
 
+/** What was said of a Service so short a time ago holds also where its slices have gone since (milliseconds). */
+const justNowMs = 1_000;
+
 /**
  * The endpoints of a Kubernetes Service, by a watch of its EndpointSlices (`discovery.k8s.io/v1`): one for each Service in
  * the process. The Service may be headless, have a ClusterIP or no selector.
@@ -40,8 +44,12 @@ export function kubernetes(options: KubernetesOptions = {}): ResolverFactory {
   const checked = checkOptions(options);
   const server = checked.apiServer ?? defaultApiServer();
   const zone = checked.zone ?? (process.env["POD_ZONE"] || undefined);
-  return (target, listener, context) => new KubernetesResolver(target, listener, context, { ...checked, server, zone });
+  const settings = { ...checked, server, zone };
+  return (target, listener, context) => outside(() => new KubernetesResolver(target, listener, context, settings));
 }
+
+/** A watch outlives the RPC that it began with, and is not to keep, nor to show, what is stored for that. */
+const outside = AsyncLocalStorage.snapshot();
 
 function defaultApiServer(): ApiServer {
   const hasKubeconfig = process.env["KUBECONFIG"] && !process.env["KUBERNETES_SERVICE_HOST"];
@@ -102,14 +110,14 @@ class KubernetesResolver implements Resolver {
       () => void this.#joinInOwnNamespace(service, attempt + 1),
       backoffDelay(attempt, random),
     );
-    this.#guard.tell({ kind: "error", error: new Error(`Service ${service}: ${messageOf(found)}`, { cause: found }) });
+    this.#guard.failed(new Error(`Service ${service}: ${messageOf(found)}`, { cause: found }));
   }
 
   #join(name: ServiceName): void {
     this.#watch = serviceWatchOf(this.#server, name, this.#context);
     const leave = this.#watch.add({
       synced: (slices) => void this.#synced(slices, name),
-      failed: (error) => this.#guard.tell({ kind: "error", error: explain(error, name) }),
+      failed: (error) => this.#guard.failed(explain(error, name)),
     });
     if (this.#isClosed)
       leave(); // by whoever heard of what is known
@@ -127,13 +135,14 @@ class KubernetesResolver implements Resolver {
     // endpoints do not wait for a Service that said before which port it is: that it changed, too, is rare
     const early = this.#updateOf(slices, name, this.#service);
     if (early?.kind === "endpoints") this.#guard.tell(early);
-    const answer = await this.#watch?.service();
+    const answer = await this.#watch?.service(slices.length === 0 ? justNowMs : undefined);
     // what came meanwhile was told, or waits for the Service, too
     if (this.#isClosed || slices !== this.#slices) return;
     if (answer?.kind === "found") this.#service = answer;
     const service = answer?.kind === "unknown" ? (this.#service ?? answer) : answer;
     const told = this.#updateOf(slices, name, service) ?? { kind: "endpoints", endpoints: [] };
-    if (told.kind === "error") this.#retry = this.#askAgain(slices, name);
+    const isUnsure = told.kind === "error" || (slices.length === 0 && service?.kind === "unknown");
+    if (isUnsure) this.#retry = this.#askAgain(slices, name);
     if (!isSame(told, early)) this.#guard.tell(told);
   }
 

@@ -1,4 +1,5 @@
 import type { ApiServer } from "./api/api-server.ts";
+import { checkNames } from "./option-checks.ts";
 import { isLabel } from "./service-name.ts";
 
 export interface KubernetesOptions {
@@ -23,8 +24,8 @@ export interface KubernetesOptions {
 
 /** Returns `options`; throws a `TypeError` or `RangeError` that names the wrong one. */
 export function checkOptions(options: KubernetesOptions): KubernetesOptions {
+  checkNames("kubernetes", options, ["service", "namespace", "port", "zone", "apiServer"]);
   for (const [name, value] of Object.entries(options)) {
-    if (!names.includes(name)) throw new TypeError(`kubernetes: unknown option ${name}: expected ${names.join(", ")}`);
     if (value === undefined) continue;
     if (name === "port") checkPort(value);
     else if (name === "apiServer") checkApiServer(value);
@@ -37,14 +38,15 @@ export function checkOptions(options: KubernetesOptions): KubernetesOptions {
   return options;
 }
 
-const names = ["service", "namespace", "port", "zone", "apiServer"];
-
 function checkPort(port: unknown): void {
   if (typeof port !== "number" && (typeof port !== "string" || port === "")) {
-    throw new TypeError(`kubernetes: port: expected a name or a number, got ${port}`);
+    throw new TypeError(`kubernetes: port: expected a name or a number, got ${String(port)}`);
   }
   const number = Number(port);
-  if (typeof port === "string" && !/^\d+$/.test(port)) return;
+  if (typeof port === "string" && !/^\d+$/.test(port)) {
+    if (isLabel(port)) return;
+    throw new TypeError(`kubernetes: port: expected a DNS label (a-z, 0-9 and "-") or a number, got "${port}"`);
+  }
   if (Number.isInteger(number) && number >= 1 && number <= 65_535) return;
   throw new RangeError(`kubernetes: port: expected 1 to 65535, got ${port}`);
 }

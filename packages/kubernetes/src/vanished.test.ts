@@ -86,14 +86,22 @@ describe("the guard of vanished endpoints", () => {
     guard.close();
   });
 
-  test("tells errors at once, which neither begin a hold nor end one", () => {
+  test("tells at once what could not be learnt, which neither begins a hold nor ends one", () => {
     const { clock, guard, told } = new Fixture(set(pod()));
-    guard.tell(failure);
+    guard.failed(failure.error);
     guard.tell(set());
-    guard.tell(failure);
+    guard.failed(failure.error);
     expect(told).toEqual([failure, failure]);
     clock.tick(10_000);
     expect(told).toEqual([failure, failure, set()]);
+  });
+
+  test("ends a hold with what slices that are there again say, be it an error", () => {
+    const { clock, guard, told } = new Fixture(set(pod()));
+    guard.tell(set());
+    guard.tell(failure);
+    clock.tick(10_000);
+    expect(told).toEqual([failure]);
   });
 
   test("takes the set that it told at last for what is known", () => {

@@ -19,9 +19,17 @@ export class VanishedGuard {
     this.#clock = clock;
   }
 
+  /** What could not be learnt changes nothing of what was. */
+  failed(error: Error): void {
+    this.#listener({ kind: "error", error });
+  }
+
+  /** What the slices say now. */
   tell(update: ResolverUpdate): void {
-    if (update.kind === "error") this.#listener(update);
-    else if (!this.#serves || (update.kind === "endpoints" && update.endpoints.length > 0)) this.#pass(update);
+    if (update.kind === "error") {
+      this.close(); // of slices that are there again
+      this.#listener(update);
+    } else if (!this.#serves || (update.kind === "endpoints" && update.endpoints.length > 0)) this.#pass(update);
     else if (this.#held !== undefined) this.#held.update = update;
     else {
       const timer = this.#clock.setTimeout(() => this.#pass(this.#held?.update ?? update), holdMs);
@@ -31,11 +39,11 @@ export class VanishedGuard {
 
   close(): void {
     this.#held?.timer.cancel();
+    this.#held = undefined;
   }
 
   #pass(update: ResolverUpdate): void {
-    this.#held?.timer.cancel();
-    this.#held = undefined;
+    this.close();
     const endpoints = update.kind === "endpoints" ? update.endpoints : [];
     this.#serves = usableEndpoints(endpoints).some(({ terminating }) => !terminating);
     this.#listener(update);

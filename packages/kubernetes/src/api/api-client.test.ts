@@ -111,12 +111,27 @@ describe("an answer", () => {
     [404, "404 page not found\n", "404 page not found (404)"],
     [502, "", "the API server gave no reason (502)"],
     [503, '"text"', "the API server gave no reason (503)"],
-    [302, "", "the API server gave no reason (302)"],
+    [302, "", "the API server redirects, which is not followed (302)"],
     [204, "", "the API server gave no reason (204)"],
   ])("of status %i that is no Status: %j", async (status, body, message) => {
     const { api, client } = await start();
     api.onRequest = ({ response }) => response.writeHead(status, { location: "/elsewhere" }).end(body);
     expect(await errorOf(client.get("/", never))).toMatchObject({ name: "ApiError", status, message });
+  });
+
+  test("shows neither the token, nor a whole page", async () => {
+    const api = await startHttpApi();
+    const client = clientAt(api.url, { token: "s3cret" });
+    api.onRequest = ({ response }) => response.writeHead(400).end("bad header authorization: Bearer s3cret");
+    expect((await errorOf(client.get("/", never))).message).toBe("bad header authorization: Bearer … (400)");
+    api.onRequest = ({ response }) => response.writeHead(502).end("<p>".repeat(300_000));
+    expect((await errorOf(client.get("/", never))).message.length).toBeLessThan(1_100);
+  });
+
+  test("that switches protocols ends with its signal", async () => {
+    const url = await startRaw("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+    const request = clientAt(url).get("/", AbortSignal.timeout(200));
+    expect((await errorOf(request)).message).toContain("aborted");
   });
 
   test("says how long to wait", async () => {

@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { messageOf } from "@evenkeel/core";
 import { apiErrorOf } from "./api-error.ts";
 import type { ApiServer } from "./api-server.ts";
+import { malformed } from "./checks.ts";
 import { LineReader } from "./line-reader.ts";
 
 /** A peer that is gone without a word is found out by TCP itself, after this long without traffic (milliseconds). */
@@ -16,7 +17,9 @@ const tcpKeepAliveMs = 15_000;
  */
 const connectLimitMs = 3_000;
 
+/** Of the body of an error, and of what is listed: of a Service with a hundred thousand endpoints, say. */
 const maxErrorLength = 2 ** 20;
+const maxBodyLength = 2 ** 27;
 
 /** GET requests to one API server, over connections that do not keep the process alive. */
 export class ApiClient {
@@ -31,7 +34,9 @@ export class ApiClient {
   /** The object at `path`. Rejects with an `ApiError` for what the server refuses, with an `Error` for what breaks. */
   async get(path: string, signal: AbortSignal): Promise<unknown> {
     const response = await this.#request(path, signal);
-    return jsonOf(await textOf(response));
+    const text = await textOf(response, maxBodyLength);
+    if (text.length > maxBodyLength) throw malformed(`answer of at most ${maxBodyLength} characters`, text);
+    return jsonOf(text);
   }
 
   /**
@@ -70,12 +75,14 @@ export class ApiClient {
     });
     request.on("error", () => {}); // those after the response are the response's, too
     request.end();
-    const [response] = (await once(request, "response").catch((cause: unknown) => {
+    const [response] = (await once(request, "response", { signal }).catch((cause: unknown) => {
       throw new Error(`the API server at ${url.origin} cannot be reached: ${messageOf(cause)}`, { cause });
     })) as [IncomingMessage];
     if (response.statusCode === 200) return response;
     if (response.statusCode === 401) this.#server.refused?.();
-    const body = await textOf(response, maxErrorLength);
+    const [, token] = /^Bearer (.+)/.exec(String(request.getHeader("authorization"))) ?? [];
+    const text = await textOf(response, maxErrorLength);
+    const body = token === undefined ? text : text.replaceAll(token, "…"); // errors are logged
     throw apiErrorOf(parsed(body) ?? { message: body.trim() }, response.statusCode, response.headers["retry-after"]);
   }
 }
@@ -120,7 +127,8 @@ async function* partsOf(response: IncomingMessage): AsyncGenerator<string> {
   }
 }
 
-async function textOf(response: IncomingMessage, maxLength = Number.POSITIVE_INFINITY): Promise<string> {
+/** The whole body, or of a longer one so much that it is longer than `maxLength`. */
+async function textOf(response: IncomingMessage, maxLength: number): Promise<string> {
   let text = "";
   for await (const part of partsOf(response)) {
     text += part;
@@ -133,7 +141,7 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new Error(`the API server sent something that is no JSON: ${text.slice(0, 200)}`, { cause });
+    throw malformed("JSON", text, { cause });
   }
 }
 

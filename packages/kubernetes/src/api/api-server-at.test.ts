@@ -29,7 +29,7 @@ describe("apiServerAt()", () => {
 
   test.each(["", "127.0.0.1:8001", "/path", "ftp://host", "http://", "unix:///run/x"])("refuses %j", (url) => {
     expect(() => apiServerAt(url)).toThrow(
-      new TypeError(`malformed URL of an API server ${JSON.stringify(url)}: expected "https://host:port"`),
+      new TypeError(`malformed URL of an API server ${JSON.stringify(url)}: expected "https://host:port/path"`),
     );
   });
 });

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { isIPv6 } from "node:net";
 import { join } from "node:path";
 import { messageOf } from "@evenkeel/core";
+import { checkNames, checkTexts } from "../option-checks.ts";
 import type { ApiAccess, ApiServer } from "./api-server.ts";
 
 const kubernetesDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -17,12 +18,18 @@ export interface InClusterOptions {
 
 /**
  * The API server of the cluster that this process is a pod of, as its service account. Token and CA are read for each
- * request: the kubelet rotates them.
+ * request: the kubelet rotates them. Throws a `TypeError` for a bad option.
  */
 export function inCluster(options: InClusterOptions = {}): ApiServer {
-  const { directory = kubernetesDirectory } = options;
-  const host = options.host ?? process.env["KUBERNETES_SERVICE_HOST"] ?? "";
-  const port = String(options.port ?? process.env["KUBERNETES_SERVICE_PORT"] ?? 443);
+  const { directory = kubernetesDirectory, host: givenHost, port: givenPort } = options;
+  checkNames("inCluster", options, ["directory", "host", "port"]);
+  checkTexts("inCluster", { directory, host: givenHost }, ["directory", "host"]);
+  const host = givenHost ?? process.env["KUBERNETES_SERVICE_HOST"] ?? "";
+  const port = String(givenPort ?? process.env["KUBERNETES_SERVICE_PORT"] ?? 443);
+  const origin = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+  if (host !== "" && (!/^[^/@?#\s]+$/.test(host) || !URL.canParse(origin))) {
+    throw new TypeError(`inCluster: host, port: expected those of an API server, got ${JSON.stringify([host, port])}`);
+  }
   return {
     key: JSON.stringify(["inCluster", host, port, directory]),
     async access(): Promise<ApiAccess> {
@@ -34,7 +41,7 @@ export function inCluster(options: InClusterOptions = {}): ApiServer {
         readFile(join(directory, "namespace"), "utf8").catch(() => ""),
       ]);
       return {
-        url: new URL(`https://${isIPv6(host) ? `[${host}]` : host}:${port}`),
+        url: new URL(origin),
         options: { ca, headers: { authorization: `Bearer ${token.trim()}` } },
         namespace: namespace.trim() || undefined,
       };

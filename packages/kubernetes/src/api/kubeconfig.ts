@@ -2,7 +2,9 @@ import { stat } from "node:fs/promises";
 import type { RequestOptions } from "node:https";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
+import { messageOf } from "@evenkeel/core";
 import type { Cluster, KubeConfig } from "@kubernetes/client-node";
+import { checkTexts } from "../option-checks.ts";
 import type { ApiAccess, ApiServer } from "./api-server.ts";
 
 export interface KubeconfigOptions {
@@ -14,9 +16,11 @@ export interface KubeconfigOptions {
 
 /**
  * The API server of a kubeconfig, with all its ways to authenticate, exec plugins among them. Reads it with
- * `@kubernetes/client-node`, which has to be installed, and is imported with the first request.
+ * `@kubernetes/client-node`, which has to be installed, and is imported with the first request. Throws a `TypeError` for
+ * a bad option.
  */
 export function kubeconfig(options: KubeconfigOptions = {}): ApiServer {
+  checkTexts("kubeconfig", options, ["path", "context"]);
   const key = JSON.stringify(["kubeconfig", options.path ?? process.env["KUBECONFIG"], options.context]);
   let loaded: { readonly stamp: string; readonly config: KubeConfig } | undefined;
   const load = async (): Promise<KubeConfig> => {
@@ -51,8 +55,12 @@ async function stampOf(path: string | undefined): Promise<string> {
 
 async function loadConfig({ path, context }: KubeconfigOptions): Promise<KubeConfig> {
   const config = new (await importKubeConfig())();
-  if (path === undefined) config.loadFromDefault();
-  else config.loadFromFile(path);
+  try {
+    if (path === undefined) config.loadFromDefault();
+    else config.loadFromFile(path);
+  } catch (cause) {
+    throw new Error(`the kubeconfig cannot be read: ${messageOf(cause)}`, { cause });
+  }
   if (context !== undefined) config.setCurrentContext(context);
   const current = config.getContextObject(config.getCurrentContext());
   if (current === null || config.getCurrentCluster() === null) {

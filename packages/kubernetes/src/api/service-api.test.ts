@@ -4,6 +4,7 @@ import { type ApiRequest, type HttpApi, startHttpApi } from "../../test-helpers/
 import { bookmark, namesOf, podEndpoint, slice } from "../../test-helpers/slices.ts";
 import { ApiError } from "./api-error.ts";
 import { apiServerAt } from "./api-server-at.ts";
+import { MalformedError } from "./checks.ts";
 import type { EndpointSlice } from "./endpoint-slice.ts";
 import { createServiceApi, isExpired, type ServiceApi, type WatchEvent } from "./service-api.ts";
 
@@ -39,6 +40,12 @@ async function watch(...lines: readonly unknown[]): Promise<{ batches: (readonly
 }
 
 describe("a list of slices", () => {
+  test("whose pages never end fails", async () => {
+    const { api, service } = await start(({ json }) => json(page("41", [slice("a")], "again")));
+    await expect(service.list(never)).rejects.toThrow("it goes on where it began");
+    expect(api.requests).toHaveLength(2);
+  });
+
   test("is asked for by the Service's label, page by page, and has the version of the first", async () => {
     const { api, service } = await start(({ query, json }) => {
       if (query["continue"] === undefined) json(page("41", [slice("a"), slice("b")], "to/ken=1"));
@@ -206,7 +213,7 @@ describe("a watch of slices", () => {
   ])("fails with an event that is none, and shows it: %j", async (event) => {
     const { error } = await watch(event);
     expect(error).toEqual(
-      new Error(`the API server sent something that is no event of a watch: ${JSON.stringify(event)}`),
+      new MalformedError(`the API server sent something that is no event of a watch: ${JSON.stringify(event)}`),
     );
   });
 
@@ -217,6 +224,13 @@ describe("a watch of slices", () => {
         expect(error).toMatchObject({ message: expect.stringContaining("something that is no EndpointSlice") });
       }
     }
+  });
+
+  test("tells of what came before an event that is none", async () => {
+    const before = { type: "ADDED", object: slice("a") };
+    const { batches, error } = await watch(before, { type: "NEWTYPE" });
+    expect(batches.flat()).toEqual([before]);
+    expect(error).toBeInstanceOf(MalformedError);
   });
 
   test("shows no more than the beginning of what it cannot read", async () => {

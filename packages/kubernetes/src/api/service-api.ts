@@ -1,6 +1,7 @@
 import { ApiClient } from "./api-client.ts";
 import { ApiError, apiErrorOf } from "./api-error.ts";
 import type { ApiServer } from "./api-server.ts";
+import { checkedService, checkedSlice, malformed, objectOf } from "./checks.ts";
 import type { EndpointSlice } from "./endpoint-slice.ts";
 
 /** Slices of a page: few enough to be parsed at once. */
@@ -61,13 +62,15 @@ export function createServiceApi(server: ApiServer, name: ServiceName, watchSeco
     checkedPage(await client.get(pathOf(query), signal));
 
   const list = async (limit: number, signal: AbortSignal): Promise<SliceList> => {
-    let { slices, version, next } = await page({ limit: String(limit) }, signal);
-    while (next !== undefined) {
+    const first = await page({ limit: String(limit) }, signal);
+    const slices = [...first.slices];
+    for (let { next } = first; next !== undefined; ) {
       const more = await page({ limit: String(limit), continue: next }, signal);
-      slices = [...slices, ...more.slices];
+      if (more.next === next) throw malformed("page of a list: it goes on where it began", next);
+      slices.push(...more.slices);
       next = more.next;
     }
-    return { slices, version };
+    return { slices, version: first.version };
   };
 
   return {
@@ -83,11 +86,12 @@ export function createServiceApi(server: ApiServer, name: ServiceName, watchSeco
       const timeoutSeconds = String(Math.round(watchSeconds()));
       const query = { watch: "1", allowWatchBookmarks: "true", resourceVersion: version, timeoutSeconds };
       const objects = (received: readonly unknown[]): void => {
-        const events = received.map(checkedEvent);
-        const failed = events.findIndex((event) => event instanceof ApiError);
-        const good = (failed < 0 ? events : events.slice(0, failed)) as readonly WatchEvent[];
-        if (good.length > 0) listener.events(good);
-        if (failed >= 0) throw events[failed];
+        const events: WatchEvent[] = [];
+        try {
+          for (const each of received) events.push(checkedEvent(each));
+        } finally {
+          if (events.length > 0) listener.events(events); // those before one that is none
+        }
       };
       await client.follow(pathOf(query), { opened: () => listener.opened(), objects }, signal);
     },
@@ -112,7 +116,8 @@ interface SlicePage extends SliceList {
 function checkedPage(value: unknown): SlicePage {
   const { items, metadata } = objectOf(value) as Partial<RawList>;
   const version = metadata?.resourceVersion;
-  if (!Array.isArray(items) || typeof version !== "string") throw unexpected("list of EndpointSlices", value);
+  if (!Array.isArray(items) || typeof version !== "string")
+    throw malformed("list of EndpointSlices", JSON.stringify(value));
   return { slices: items.map(checkedSlice), version, next: metadata?.continue || undefined };
 }
 
@@ -121,7 +126,8 @@ interface RawList {
   readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
 }
 
-function checkedEvent(value: unknown): WatchEvent | ApiError {
+/** Throws what an ERROR event says as an `ApiError`. */
+function checkedEvent(value: unknown): WatchEvent {
   const { type, object } = objectOf(value) as { readonly type?: unknown; readonly object?: unknown };
   switch (type) {
     case "ADDED":
@@ -132,34 +138,7 @@ function checkedEvent(value: unknown): WatchEvent | ApiError {
       if (typeof (object as Partial<EndpointSlice> | null)?.metadata?.resourceVersion !== "string") break;
       return { type, object: object as EndpointSlice };
     case "ERROR":
-      return apiErrorOf(object);
+      throw apiErrorOf(object);
   }
-  throw unexpected("event of a watch", value);
-}
-
-function checkedSlice(value: unknown): EndpointSlice {
-  const { metadata, endpoints, ports } = objectOf(value) as Partial<EndpointSlice>;
-  if (typeof metadata?.name !== "string" || !isList(endpoints) || !isList(ports)) {
-    throw unexpected("EndpointSlice", value);
-  }
-  return value as EndpointSlice;
-}
-
-function checkedService(value: unknown): Service {
-  const { spec } = objectOf(value) as Partial<Service>;
-  if (!isList(spec?.ports)) throw unexpected("Service", value);
-  return objectOf(value);
-}
-
-/** Whether it is a list of objects, or none. */
-function isList(value: unknown): boolean {
-  return value == null || (Array.isArray(value) && value.every((item) => typeof item === "object" && item !== null));
-}
-
-function objectOf(value: unknown): object {
-  return typeof value === "object" && value !== null ? value : {};
-}
-
-function unexpected(what: string, value: unknown): Error {
-  return new Error(`the API server sent something that is no ${what}: ${JSON.stringify(value)?.slice(0, 200)}`);
+  throw malformed("event of a watch", JSON.stringify(value));
 }

@@ -4,6 +4,7 @@ import { Reflecting, type ReflectingOptions, watching } from "../../test-helpers
 import type { AnyRequest } from "../../test-helpers/scripted-service-api.ts";
 import { bookmark, slice } from "../../test-helpers/slices.ts";
 import { ApiError } from "../api/api-error.ts";
+import { malformed } from "../api/checks.ts";
 
 const gone = (): ApiError => new ApiError(410, "too old resource version: 1 (2) (410)");
 
@@ -161,6 +162,13 @@ describe("a reflector whose requests fail", () => {
     await reflecting.clock.advance(300_000);
     expect(gaps(reflecting.api.lists).at(-1)).toBe(30_000);
   });
+});
+
+test("a watch with something that cannot be read is followed by a list: it would come again", async () => {
+  const reflecting = await watching([slice("a")]);
+  reflecting.watch.fail(malformed("event of a watch", "?"));
+  await reflecting.clock.advance(1_000);
+  expect(reflecting.api.log).toEqual(["list", "watch 10", "list"]);
 });
 
 describe("a version that the server has forgotten", () => {

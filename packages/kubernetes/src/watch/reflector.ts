@@ -1,5 +1,6 @@
 import { type BackoffOptions, backoffDelay, type Clock, type Random } from "@evenkeel/core";
 import { ApiError } from "../api/api-error.ts";
+import { MalformedError } from "../api/checks.ts";
 import type { EndpointSlice } from "../api/endpoint-slice.ts";
 import { isExpired, type ServiceApi, type WatchEvent } from "../api/service-api.ts";
 import { Doubt } from "./doubt.ts";
@@ -115,7 +116,8 @@ export class Reflector {
     this.#isBehind = true;
     if (isExpired(error)) this.#expiries++;
     else this.#failures++;
-    if (isExpired(error) || isForbidden(error)) this.#version = undefined;
+    const isUnreadable = error instanceof MalformedError; // and would be so again
+    if (isExpired(error) || isForbidden(error) || isUnreadable) this.#version = undefined;
   }
 
   /** Lists or watches. Resolves to what went wrong, or where the next request may follow at once to `undefined`. */

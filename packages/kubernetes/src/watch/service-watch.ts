@@ -62,10 +62,10 @@ export class ServiceWatch {
     this.#reflector?.hint();
   }
 
-  /** Asks for the Service, unless that was lately done. */
-  service(): Promise<ServiceAnswer> {
+  /** Asks for the Service, unless that was done in the last `holdsMs` milliseconds; by default 30 s. */
+  service(holdsMs: number = answerHoldsMs): Promise<ServiceAnswer> {
     const now = this.#options.clock.now();
-    if (this.#answer === undefined || now - this.#answer.at >= answerHoldsMs) {
+    if (this.#answer === undefined || now - this.#answer.at >= holdsMs) {
       this.#answer = { at: now, promise: this.#askForService() };
     }
     return this.#answer.promise;

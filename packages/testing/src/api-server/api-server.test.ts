@@ -299,6 +299,17 @@ describe("PretendApiServer", () => {
     expect(await broken).toBe("ECONNRESET");
   });
 
+  test("goes away also while a connection that ends already is reset", async () => {
+    const api = await start({ tls: false });
+    const sent = send(api, `${slicesPath}?watch=1`);
+    const [response] = await once(sent, "response");
+    const broken = failureOf(response);
+    api.dropWatches("cut");
+    api.dropWatches("reset");
+    await api.stop();
+    expect(await broken).toBe("ECONNRESET");
+  });
+
   test("listens where it is told to, or says what keeps it from that", async () => {
     const api = await start({ host: "127.0.0.1", port: undefined! });
     await expect(startApiServer({ port: api.port })).rejects.toMatchObject({ code: "EADDRINUSE" });

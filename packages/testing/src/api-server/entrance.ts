@@ -73,14 +73,15 @@ export class Entrance {
 
   /** Listens, on the same port; what was open while it was mute is reset. Rejects with what keeps it from listening. */
   async reopen(): Promise<void> {
-    if (this.#mute) for (const socket of this.#sockets.values()) socket.resetAndDestroy();
+    if (this.#mute) for (const socket of this.#sockets.values()) resetNow(socket);
     this.#mute = false;
     if (!this.#server.listening) await listen(this.#server, this.host, this.port);
   }
 
   /** Resets the connection beneath `socket`, over TLS too. */
   reset(socket: Socket): void {
-    this.#sockets.get(keyOf(socket))?.resetAndDestroy();
+    const own = this.#sockets.get(keyOf(socket));
+    if (own !== undefined) resetNow(own);
   }
 
   #connected(socket: Socket): void {
@@ -90,6 +91,12 @@ export class Entrance {
     socket.on("error", () => {}); // "close" follows
     if (!this.#mute) this.#accept(socket);
   }
+}
+
+/** A reset of what is ending already fails, and node then tells of no close. */
+function resetNow(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function keyOf(socket: Socket): string {
