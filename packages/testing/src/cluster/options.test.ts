@@ -55,6 +55,11 @@ describe("checkOptions", () => {
     [{ podAddresses: "both" }, /^TypeError: podAddresses:/],
     [{ network: "lagging" }, /^TypeError: network: expected a kind of "loopback" or "lagging", got "lagging"/],
     [{ network: null }, /^TypeError: network:/],
+    [
+      { network: { kind: "lagging", resetMS: 5 } },
+      /^TypeError: network: expected only kind, resetMs, refuseMs, got resetMS$/,
+    ],
+    [{ network: { kind: "loopback", resetMs: 5 } }, /^TypeError: network: expected only kind, got resetMs$/],
     [{ network: { kind: "lagging", resetMs: -1 } }, /^RangeError: network.resetMs:/],
     [{ network: { kind: "lagging", refuseMs: Number.NaN } }, /^RangeError: network.refuseMs:/],
     [{ network: { kind: "lagging" }, podAddresses: "shared" }, /^TypeError: podAddresses: .* leave it out/],

@@ -46,9 +46,10 @@ export interface LoopbackNetwork {
  * Nothing of the dying process itself is heard: no last words, and no end of its connections. A pod that exits by itself
  * or after SIGTERM says its last words, refuses for `refuseMs`, and then swallows.
  *
- * Needs Linux, root, and the programs `ip`, `ss` and `iptables-restore`; elsewhere `startCluster` rejects, and
- * `canLag()` tells why. Addresses are of 198.18.0.0/15, and only this machine can reach them. Pods reach one another, and
- * no other network; their 127.0.0.1 is not the machine's. The machine's own rules and forwarding are left alone.
+ * Needs Linux, root, the programs `ip`, `ss` and `iptables-restore`, and a firewall, if any, that lets in what comes from
+ * devices `ek-*`; elsewhere `startCluster` rejects, and `canLag()` tells why. Addresses are of 198.18.0.0/15, and only
+ * this machine can reach them. Pods reach one another, and no other network; their 127.0.0.1 is not the machine's. The
+ * machine's own rules and forwarding are left alone.
  */
 export interface LaggingNetwork {
   readonly kind: "lagging";
@@ -173,8 +174,10 @@ function checkNetwork(
 ): ClusterSettings["network"] {
   switch (network?.kind) {
     case "loopback":
+      checkKeys(network, ["kind"]);
       return { kind: "loopback" };
     case "lagging":
+      checkKeys(network, ["kind", "resetMs", "refuseMs"]);
       if (podAddresses === "shared") {
         throw new TypeError("podAddresses: pods of a network that lags have addresses of their own: leave it out");
       }
@@ -186,6 +189,12 @@ function checkNetwork(
     default:
       throw new TypeError(`network: expected a kind of "loopback" or "lagging", got ${JSON.stringify(network)}`);
   }
+}
+
+/** A time with a typo would be the default, unnoticed. */
+function checkKeys(network: object, known: readonly string[]): void {
+  const unknown = Object.keys(network).filter((key) => !known.includes(key));
+  if (unknown.length > 0) throw new TypeError(`network: expected only ${known.join(", ")}, got ${unknown.join(", ")}`);
 }
 
 function checkTemplate(pod: PodTemplate): Pick<ClusterSettings, "program" | "args" | "env"> {

@@ -5,10 +5,13 @@ import type { Writable } from "node:stream";
 /**
  * Reads process ids from its parent until there is no parent any more, then kills the groups of those that are left, and
  * cleans up. A process of its own, because a stopped pod cannot notice that its parent has gone.
+ *
+ * Where the parent died, what it had begun may still make something: that gets a second to end before the cleanup.
  */
 const script = `
 pids=
 cleanup=
+closed=
 while read -r action what; do
   case $action in
     add) pids="$pids $what" ;;
@@ -17,13 +20,15 @@ while read -r action what; do
       for other in $pids; do [ "$other" = "$what" ] || rest="$rest $other"; done
       pids=$rest ;;
     cleanup) cleanup=$what ;;
+    close) closed=yes ;;
   esac
 done
 for pid in $pids; do kill -s KILL -- "-$pid"; done
+[ -n "$closed" ] || sleep 1
 eval "$cleanup"
 `;
 
-/** Ends pods whose parent died without closing their cluster, however it died. */
+/** Ends pods whose parent died without closing their cluster, however it died, and removes their network. */
 export class Watchdog {
   readonly #input: Writable;
   readonly #ended: Promise<unknown>;
@@ -59,7 +64,7 @@ export class Watchdog {
 
   /** Ends the watchdog, and what it still guards. */
   async close(): Promise<void> {
-    this.#input.end();
+    this.#input.end("close\n");
     await this.#ended;
   }
 }

@@ -250,9 +250,15 @@ describe.skipIf(!support.ok)(`a network that lags${cannot}`, () => {
       (await run("ip", ["netns", "list"])).includes(`evenkeel-${parent.pid}-`) ||
       (await run("ip", ["-o", "link", "show", "type", "veth"])).includes(`netns evenkeel-${parent.pid}-`);
     expect(await left()).toBe(true);
+    // as a pod that was started in the very moment, which the watchdog was not told of
+    const [name = ""] = new RegExp(`evenkeel-${parent.pid}-\\w+`).exec(await run("ip", ["netns", "list"])) ?? [];
+    const untold = spawn("ip", ["netns", "exec", name, "sh", "-c", "echo; exec sleep 9"]);
+    const ended = once(untold, "exit");
+    await once(untold.stdout, "data");
     parent.kill("SIGKILL");
     await closed;
     await expect.poll(left, poll).toBe(false);
+    expect(await ended).toEqual([null, "SIGKILL"]);
   });
 
   test("close rejects when the rules could not be set, and leaves nothing", async () => {

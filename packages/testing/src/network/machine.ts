@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { Watchdog } from "../cluster/watchdog.ts";
 import { Namespace, type Programs } from "./namespace.ts";
 import { stageChange } from "./stages.ts";
 
@@ -20,7 +21,7 @@ let support: Promise<LagSupport> | undefined;
 
 /**
  * Whether `startCluster` can have a network that lags here: for tests that are to be skipped elsewhere. It is tried out,
- * once in a process: a namespace is made, filled with one rule of each kind, and removed.
+ * once in a process: a namespace is made, dialled, filled with one rule of each kind, and removed.
  */
 export function canLag(): Promise<LagSupport> {
   support ??= tryOut(thisMachine());
@@ -31,19 +32,28 @@ export function canLag(): Promise<LagSupport> {
 export async function tryOut(facts: MachineFacts): Promise<LagSupport> {
   try {
     const programs = await findPrograms(facts);
-    const namespace = await Namespace.open(programs, () => {});
+    const watchdog = await Watchdog.start();
     try {
-      const [host] = namespace.hosts;
-      if (host === undefined) throw new Error("a block has no addresses");
-      await namespace.changeRules(stageChange(host, undefined, "reset"));
-      await namespace.changeRules(stageChange(host, "reset", "refuse"));
-      await namespace.resetConnections(host);
+      await fillOne(programs, watchdog);
     } finally {
-      await namespace.close();
+      await watchdog.close();
     }
     return { ok: true };
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function fillOne(programs: Programs, watchdog: Watchdog): Promise<void> {
+  const namespace = await Namespace.open(programs, (command) => watchdog.setCleanup(command));
+  try {
+    const [host] = namespace.hosts;
+    if (host === undefined) throw new Error("a block has no addresses");
+    await namespace.changeRules(stageChange(host, undefined, "reset"));
+    await namespace.changeRules(stageChange(host, "reset", "refuse"));
+    await namespace.resetConnections(host);
+  } finally {
+    await namespace.close();
   }
 }
 

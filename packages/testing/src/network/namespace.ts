@@ -1,5 +1,6 @@
 import { randomInt, systemRandom } from "@evenkeel/core";
 import { type Block, freeBlocks } from "./block.ts";
+import { checkRefused } from "./refused.ts";
 import { run } from "./run.ts";
 
 /** Where the programs are that a namespace takes. */
@@ -27,14 +28,17 @@ export class Namespace {
   }
 
   /**
-   * Makes one. `onCleanup` is called before, with the shell command that removes it, whatever there is of it by then.
-   * Rejects with an `Error` that tells the command that failed; nothing is left then.
+   * Makes one. `onCleanup` is called before, with the shell command that kills what runs there and removes it, whatever
+   * there is of it by then. Rejects with an `Error` that tells the command that failed, or that the machine cannot
+   * reach it; nothing is left then.
    */
   static async open(programs: Programs, onCleanup: (command: string) => void): Promise<Namespace> {
     const name = `evenkeel-${process.pid}-${randomInt(systemRandom, 2 ** 31).toString(36)}`;
     const namespace = new Namespace(programs, name);
     const ip = quoted(programs.ip);
-    onCleanup(`${ip} -n ${name} link delete ${inside}; ${ip} netns delete ${name}`);
+    onCleanup(
+      `kill -s KILL $(${ip} netns pids ${name}); ${ip} -n ${name} link delete ${inside}; ${ip} netns delete ${name}`,
+    );
     await namespace.#ip(["netns", "add", name]).catch((error: Error) => {
       const advice = /not permitted|denied|read-only/i.test(error.message)
         ? "; in a container it takes --privileged"
@@ -45,6 +49,8 @@ export class Namespace {
       const block = await namespace.#claim();
       await namespace.#configure(block);
       namespace.#hosts = block.hosts;
+      const [host] = block.hosts;
+      if (host !== undefined) await checkRefused(host);
       return namespace;
     } catch (error) {
       await namespace.close().catch(() => {}); // the first error tells more
