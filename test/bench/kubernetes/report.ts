@@ -24,7 +24,7 @@ export function sliceTable(result: SliceResult): string {
   const syncMs = median(result.initialSyncMs);
   const coldMs = result.initialSyncMs[0] ?? Number.NaN;
   const lines = [
-    `${name}: ${endpoints} endpoints in ${slices} slices`,
+    `${name}: ${endpoints} endpoints in ${slices === 1 ? "one slice" : `${slices} slices`}`,
     `initial sync       ${ms(syncMs)} median, ${ms(coldMs)} the first; ${target(syncMs, sliceTargets.initialSync)}`,
     `update to resolver ${spread(result.toResolverMs)}`,
     `removed to picker  ${spread(result.removedToPickMs)}; ${target(result.removedToPickMs.p50, sliceTargets.update)}`,
