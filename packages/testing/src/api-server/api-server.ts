@@ -2,6 +2,7 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 import type { EndpointSlice } from "@evenkeel/kubernetes";
 import { checkMs } from "../cluster/options.ts";
+import { Timers } from "../timers.ts";
 import { Awaited } from "./awaited.ts";
 import { createCertificate } from "./certificate.ts";
 import { Credentials, type ServiceAccount } from "./credentials.ts";
@@ -15,7 +16,6 @@ import { type ApiRequest, RequestLog } from "./request-log.ts";
 import { endpointSlices, services } from "./resource.ts";
 import { Revisions } from "./revisions.ts";
 import { type ApiWatchEnd, RunningWatches } from "./running-watches.ts";
-import { Timers } from "./timers.ts";
 import type { ApiWatch } from "./watch.ts";
 
 /**

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { systemRandom } from "@evenkeel/core";
+import type { Timers } from "../timers.ts";
 import type { ServerCertificate } from "./certificate.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Entrance } from "./entrance.ts";
@@ -27,7 +28,6 @@ import {
   unauthorized,
   unknownFailure,
 } from "./status.ts";
-import type { Timers } from "./timers.ts";
 
 /** What a handler works with. */
 export interface HandlerSetup {

@@ -1,4 +1,4 @@
-import type { Timers } from "./timers.ts";
+import type { Timers } from "../timers.ts";
 
 /**
  * The revisions of a cluster's storage: one sequence for all that is stored, as etcd's. It moves on with everything that

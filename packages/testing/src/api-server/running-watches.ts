@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
+import type { Timers } from "../timers.ts";
 import type { Entrance } from "./entrance.ts";
-import type { Timers } from "./timers.ts";
 import { type ApiWatch, RunningWatch, type WatchSetup } from "./watch.ts";
 
 /**

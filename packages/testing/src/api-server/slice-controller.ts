@@ -10,9 +10,9 @@ import {
   systemClock,
 } from "@evenkeel/core";
 import type { EndpointSlice, SliceEndpoint } from "@evenkeel/kubernetes";
+import { Timers } from "../timers.ts";
 import type { ServiceObject } from "./objects.ts";
 import { type DesiredEndpoint, type PackedSlice, packSlices } from "./slice-packing.ts";
-import { Timers } from "./timers.ts";
 
 /** Where slices go. */
 export interface SliceSink {

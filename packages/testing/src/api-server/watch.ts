@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
+import type { Timers } from "../timers.ts";
 import { freshnessMs, isSelected } from "./list.ts";
 import type { ListQuery } from "./list-query.ts";
 import { type Change, type ObjectStore, objectText, type Version } from "./object-store.ts";
 import { typeMeta } from "./resource.ts";
 import type { Revisions } from "./revisions.ts";
 import { expired, type Status, tooLargeResourceVersion } from "./status.ts";
-import type { Timers } from "./timers.ts";
 
 /** A watch that is open. */
 export interface ApiWatch {

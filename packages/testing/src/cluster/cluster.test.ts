@@ -2,12 +2,12 @@ import { spawn } from "node:child_process";
 import { promises as dns } from "node:dns";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Address, type Endpoint, parseTarget, systemClock, systemRandom } from "@evenkeel/core";
+import { type Endpoint, parseTarget, systemClock, systemRandom } from "@evenkeel/core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ask, dial } from "../../test-helpers/tcp-client.ts";
 import { seededRandom } from "../seeded-random.ts";
 import { type Cluster, startCluster } from "./cluster.ts";
 import type { ClusterOptions } from "./options.ts";
@@ -56,20 +56,6 @@ function record(cluster: Cluster): { log: string[]; events: ClusterEvent[] } {
     log.push(`${event.kind} ${event.pod.name}`);
   });
   return { log, events };
-}
-
-function dial({ host, port }: Address): Socket {
-  const socket = connect(port, host);
-  socket.on("error", () => {});
-  onTestFinished(() => void socket.destroy());
-  return socket;
-}
-
-/** Says `question` on a connection, and returns what comes back first. */
-async function ask(socket: Socket, question: string): Promise<string> {
-  socket.write(question);
-  const [answer] = await once(socket, "data");
-  return String(answer);
 }
 
 /** Whether a process runs; one that has ended, and that nobody has asked about yet, does not. */

@@ -6,6 +6,7 @@ import {
 } from "../api-server/cluster-api-server.ts";
 import { NamespaceNetwork } from "../network/namespace-network.ts";
 import { LoopbackNetwork, type PodNetwork } from "../network/pod-network.ts";
+import { Timers } from "../timers.ts";
 import { ClusterDns, type ClusterDnsOptions } from "./dns-server.ts";
 import { EndpointFeed } from "./endpoint-feed.ts";
 import { type ClusterOptions, type ClusterSettings, checkOptions, checkSize } from "./options.ts";
@@ -49,7 +50,7 @@ export class Cluster {
   readonly #feed: EndpointFeed;
   readonly #pods = new Set<PodProcess>();
   readonly #listeners = new Set<(event: ClusterEvent) => void>();
-  readonly #detections = new Set<NodeJS.Timeout>();
+  readonly #detections = new Timers();
   readonly #servers = new Set<{ close(): Promise<void> }>();
   #podsStarted = 0;
   #ending = false;
@@ -215,7 +216,7 @@ export class Cluster {
     const pods = [...this.#pods];
     for (const pod of pods) pod.kill();
     await Promise.all(pods.map((pod) => pod.gone));
-    for (const timer of this.#detections) clearTimeout(timer);
+    this.#detections.clear();
     await Promise.all([...this.#servers].map((server) => server.close()));
     try {
       await this.#network.close();
@@ -288,11 +289,7 @@ export class Cluster {
       this.#feed.delete(pod.name);
       return;
     }
-    const timer = setTimeout(() => {
-      this.#detections.delete(timer);
-      this.#feed.delete(pod.name);
-    }, this.#settings.killDetectionMs);
-    this.#detections.add(timer);
+    this.#detections.after(this.#settings.killDetectionMs, () => this.#feed.delete(pod.name));
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Endpoint, type ResolverFactory, StatusCode, StatusError } from "@evenkeel/core";
+import { Timers } from "../timers.ts";
 
 type Listener = (endpoints: readonly Endpoint[]) => void;
 
@@ -10,7 +11,7 @@ export class EndpointFeed {
   readonly #propagationMs: number;
   readonly #endpoints = new Map<string, Endpoint>();
   readonly #listeners = new Set<Listener>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Timers();
   readonly #waiting = new Set<() => void>();
   #published: readonly Endpoint[] = [];
   #closed = false;
@@ -39,7 +40,7 @@ export class EndpointFeed {
     if (this.#timers.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.add(resolve);
-    this.#later(resolve);
+    this.#timers.after(this.#propagationMs, resolve);
     await promise;
     this.#waiting.delete(resolve);
   }
@@ -63,7 +64,6 @@ export class EndpointFeed {
   close(): void {
     this.#closed = true;
     this.#listeners.clear();
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     for (const resolve of this.#waiting) resolve();
   }
@@ -72,15 +72,7 @@ export class EndpointFeed {
     if (this.#closed) return;
     const endpoints = [...this.#endpoints.values()];
     if (this.#propagationMs === 0) this.#publish(endpoints);
-    else this.#later(() => this.#publish(endpoints));
-  }
-
-  #later(action: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      action();
-    }, this.#propagationMs);
-    this.#timers.add(timer);
+    else this.#timers.after(this.#propagationMs, () => this.#publish(endpoints));
   }
 
   #publish(endpoints: readonly Endpoint[]): void {

@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Address } from "@evenkeel/core";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { ask, dial } from "../../test-helpers/tcp-client.ts";
 import { type Cluster, startCluster } from "../cluster/cluster.ts";
 import type { ClusterOptions, LaggingNetwork } from "../cluster/options.ts";
 import { canLag } from "./machine.ts";
@@ -31,19 +31,6 @@ async function start(network: Partial<LaggingNetwork> = {}, options: Partial<Clu
   });
   onTestFinished(() => cluster.close());
   return cluster;
-}
-
-function dial({ host, port }: Address): Socket {
-  const socket = connect(port, host);
-  socket.on("error", () => {});
-  onTestFinished(() => void socket.destroy());
-  return socket;
-}
-
-async function ask(socket: Socket, question: string): Promise<string> {
-  socket.write(question);
-  const [answer] = await once(socket, "data");
-  return String(answer);
 }
 
 /** What comes first of a socket: `connected`, `FIN`, or the code of an error. */
