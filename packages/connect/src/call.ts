@@ -61,7 +61,7 @@ const lingerBytes = 64 * 1024;
  * once, and begins anew where `Tries` says so. At most one stream is open at a time, so that all of them can have the
  * call itself as their listener.
  */
-export abstract class Call implements PickHandler<Connection>, StreamListener, Scoped {
+export abstract class Call implements PickHandler, StreamListener, Scoped {
   protected readonly context: CallContext;
   protected readonly plan: MethodPlan;
   protected readonly protocol: Protocol;

@@ -2,11 +2,12 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Client, Code, createClient } from "@connectrpc/connect";
-import { type Events, type Policy, roundRobin, staticEndpoints, subscribe } from "@evenkeel/core";
+import { type Events, type Policy, staticEndpoints, subscribe } from "@evenkeel/core";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 import { type CheckedServer, type CheckedServerOptions, startCheckedServer } from "../test-helpers/checked-server.ts";
 import { failureOf } from "../test-helpers/failure.ts";
+import { inTurn } from "../test-helpers/policies.ts";
 import { createConnectTransport } from "./connect-transport.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
 import { createGrpcWebTransport } from "./grpc-web-transport.ts";
@@ -31,7 +32,7 @@ function clientOf(
 ): { client: Client<typeof DemoService>; transport: BalancedTransport } {
   const transport = create({
     baseUrl: "http://orders.test",
-    policy: roundRobin({ random: () => 0 }),
+    policy: inTurn,
     resolver: staticEndpoints(servers.map(({ address }) => address)),
     ...options,
   } as TransportOptions);
@@ -106,12 +107,12 @@ describe("a watched service", () => {
     for (const { registry } of servers) registry.set(watch.service, "serving");
     const [bad] = servers as [CheckedServer];
     const picks: string[] = [];
-    const recording: Policy = (_previous, candidates) => {
-      const picker = roundRobin({ random: () => 0 })(undefined, candidates);
+    const recording: Policy = (_previous, candidates, context) => {
+      const picker = inTurn(undefined, candidates, context);
       return {
         pick(info) {
           const result = picker.pick(info);
-          if (result.kind === "complete") picks.push(result.connection.endpoint.key);
+          if (result.kind === "complete") picks.push(result.candidate.endpoint.key);
           return result;
         },
       };

@@ -7,7 +7,6 @@ import {
   type Events,
   type Policy,
   type ResolverFactory,
-  roundRobin,
   StatusError,
   staticEndpoints,
   subscribe,
@@ -17,6 +16,7 @@ import { listen, type RawPeerScript, startRawPeer } from "../../http2/test-helpe
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 import { type DemoServer, startDemoServer } from "../test-helpers/demo-server.ts";
 import { failureOf } from "../test-helpers/failure.ts";
+import { inTurn } from "../test-helpers/policies.ts";
 import { compressionBrotli, compressionGzip } from "./compression.ts";
 import { createConnectTransport } from "./connect-transport.ts";
 import { createGrpcTransport } from "./grpc-transport.ts";
@@ -49,7 +49,7 @@ function clientOf(
 ): { client: Client<typeof DemoService>; transport: BalancedTransport } {
   const transport = create({
     baseUrl: "http://orders.test:8080",
-    policy: roundRobin({ random: () => 0 }),
+    policy: inTurn,
     ...(options.resolver === undefined ? { resolver: staticEndpoints(addresses) } : {}),
     ...options,
   });
@@ -421,7 +421,7 @@ describe("a transport", () => {
     const policy: Policy = (_previous, [first]) => ({
       pick({ path }) {
         paths.push(path);
-        return { kind: "complete", connection: first };
+        return { kind: "complete", candidate: first };
       },
     });
     const create = (options: TransportOptions) => createConnectTransport({ ...options, useHttpGet: true });

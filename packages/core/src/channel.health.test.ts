@@ -4,9 +4,9 @@ import { CheckedConnector } from "../test-helpers/checked-connector.ts";
 import { pods } from "../test-helpers/endpoints.ts";
 import { collect } from "../test-helpers/events.ts";
 import { ManualResolver } from "../test-helpers/manual-resolver.ts";
+import { inTurn } from "../test-helpers/policies.ts";
 import { startRpc } from "../test-helpers/rpc.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
-import { roundRobin } from "./policy/round-robin.ts";
 
 /** A channel to `pod-1` to `pod-<count>`: all of them are connected, and their health is pending. */
 function checkedChannel(count: number, options: Partial<ChannelOptions> = {}) {
@@ -17,7 +17,7 @@ function checkedChannel(count: number, options: Partial<ChannelOptions> = {}) {
     target: "http://orders:8080",
     connector,
     resolver: resolver.factory,
-    policy: roundRobin({ random: () => 0 }),
+    policy: inTurn,
     clock,
     random: () => 0.5,
     ...options,

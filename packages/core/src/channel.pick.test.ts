@@ -2,14 +2,12 @@ import { FakeClock, ScriptedConnector, seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
 import { channelHarness, readyChannel } from "../test-helpers/channel.ts";
 import { pod, pods } from "../test-helpers/endpoints.ts";
+import { inTurn } from "../test-helpers/policies.ts";
 import { Rpc, startRpc } from "../test-helpers/rpc.ts";
 import { openStream } from "../test-helpers/streams.ts";
 import { Channel } from "./channel.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import type { Policy } from "./policy/policy.ts";
-import { roundRobin } from "./policy/round-robin.ts";
-
-const firstFirst = (): Policy => roundRobin({ random: () => 0 });
 
 function finish(rpc: Rpc): void {
   rpc.stream?.cancel(new Error("finished"));
@@ -282,7 +280,7 @@ describe("an RPC without endpoints", () => {
 
 describe("an RPC when the policy's choice is full", () => {
   test("goes to another connection that has room", () => {
-    const { connector, resolver, channel } = channelHarness({ policy: firstFirst() });
+    const { connector, resolver, channel } = channelHarness({ policy: inTurn });
     channel.connect();
     resolver.endpoints(pods(3));
     connector.latest("pod-1").becomeReady({ maxStreams: 1 });
@@ -294,7 +292,7 @@ describe("an RPC when the policy's choice is full", () => {
   });
 
   test.each([
-    ["round robin", firstFirst()],
+    ["round robin", inTurn],
     ["least request", undefined],
   ])("shares what a small one cannot take evenly among the others: %s", (_name, policy) => {
     const { connector, resolver, channel } = channelHarness(policy === undefined ? {} : { policy });
@@ -352,7 +350,7 @@ describe("an RPC when the policy's choice is full", () => {
     const counting: Policy = (_previous, candidates) => ({
       pick() {
         picks++;
-        return { kind: "complete", connection: candidates[0] };
+        return { kind: "complete", candidate: candidates[0] };
       },
     });
     const { connector, resolver, channel } = channelHarness({ policy: counting });
@@ -411,8 +409,8 @@ describe("what a picker says", () => {
   test("is what the policy made of the ready connections, and of the picker before", () => {
     const calls: { previous: unknown; keys: string[]; picker: unknown }[] = [];
     const policy: Policy = (previous, candidates) => {
-      const connection = candidates[0];
-      const picker = { pick: () => ({ kind: "complete", connection }) as const };
+      const candidate = candidates[0];
+      const picker = { pick: () => ({ kind: "complete", candidate }) as const };
       calls.push({ previous, keys: candidates.map(({ endpoint }) => endpoint.key), picker });
       return picker;
     };
@@ -484,7 +482,7 @@ describe("an RPC that was tried already", () => {
   };
 
   test("goes to another endpoint, the least busy one, while there is one with room", () => {
-    const { channel, connector } = readyChannel(pods(3), { policy: firstFirst() });
+    const { channel, connector } = readyChannel(pods(3), { policy: inTurn });
     openStream(connector.latest("pod-2"));
     expect(avoiding(channel, "pod-1")).toBe("pod-3"); // it was pod-1's turn, and pod-2 is busier
     expect(avoiding(channel, "pod-1")).toBe("pod-2"); // whose turn it is

@@ -38,7 +38,7 @@ class Interleaving {
       waitForReady: this.#waitForReady,
       queueTimeoutMs: 4_000,
       drainTimeoutMs: 3_000,
-      ...(this.#chance(0.5) ? { policy: roundRobin({ random }) } : {}),
+      ...(this.#chance(0.5) ? { policy: roundRobin() } : {}),
     });
     this.#harness.resolver.onHint = () => {
       if (this.#chance(0.1)) this.#resolve();

@@ -3,9 +3,11 @@ import { describe, expect, test, vi } from "vitest";
 import { channelHarness, readyChannel } from "../test-helpers/channel.ts";
 import { pod, pods } from "../test-helpers/endpoints.ts";
 import { callOn, collect } from "../test-helpers/events.ts";
+import { inTurn } from "../test-helpers/policies.ts";
 import { isSettled } from "../test-helpers/promises.ts";
 import { startRpc } from "../test-helpers/rpc.ts";
 import { type Channel, createChannel } from "./channel.ts";
+import type { Connection } from "./connection/connection.ts";
 import { StatusCode } from "./errors.ts";
 import type { ResolverFactory, ResolverListener } from "./resolver/resolver.ts";
 
@@ -273,8 +275,8 @@ describe("the state of a channel", () => {
 describe("a report", () => {
   test("counts the attempt, for its connection and in all, and is published", () => {
     const events = collect("attempt.end");
-    const { connector, channel } = readyChannel(pods(2));
-    const connection = connector.latest("pod-1");
+    const { channel } = readyChannel(pods(2), { policy: inTurn });
+    const { connection } = startRpc(channel) as { connection: Connection };
     const good = { code: 0, fate: "answered", firstByteMs: 3, durationMs: 4 } as const;
     const bad = { code: 14, fate: "ambiguous", firstByteMs: undefined, durationMs: 9 } as const;
     channel.report(connection, { path: "/demo.v1.Demo/Call" }, good);

@@ -1,15 +1,17 @@
+import { isDeepStrictEqual } from "node:util";
 import { type Clock, systemClock, type Timer } from "./clock.ts";
 import type { Connection, Connector } from "./connection/connection.ts";
 import type { ConnectivityState } from "./connection/state.ts";
-import { usableEndpoints } from "./endpoint/endpoint.ts";
+import { type Endpoint, usableEndpoints } from "./endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import { hasSubscribers, publish } from "./events.ts";
 import { durationOption } from "./options.ts";
 import type { Outcome } from "./outcome/outcome.ts";
-import { type PickHandler, PickQueue } from "./picker/pick-queue.ts";
+import { type PickHandler, PickQueue, type QueueResult } from "./picker/pick-queue.ts";
 import type { Picker, PickInfo, PickResult } from "./picker/picker.ts";
 import { leastRequest } from "./policy/least-request.ts";
-import type { Policy } from "./policy/policy.ts";
+import type { Policy, PolicyContext } from "./policy/policy.ts";
+import type { Member } from "./pool/member.ts";
 import { Pool } from "./pool/pool.ts";
 import { causeOfUnavailability, describeUnavailability, type Unavailability } from "./pool/unavailable.ts";
 import { type Random, systemRandom } from "./random.ts";
@@ -63,15 +65,15 @@ export class Channel {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #poolTimes: { readonly connectTimeoutMs: number; readonly drainTimeoutMs: number };
-  readonly #queue: PickQueue<Connection>;
+  readonly #queue: PickQueue;
   readonly #totals = { attempts: 0, succeeded: 0, failed: 0 };
-  readonly #attempts = new WeakMap<Connection, { attempts: number; failed: number }>();
+  readonly #picked = new WeakMap<Connection, Picked>();
 
   #activity: Activity = { kind: "idle" };
-  #ready: readonly Connection[] = [];
+  #ready: readonly Member[] = [];
   /** The last one that the policy made: what it counted carries over. */
-  #policyPicker: Picker<Connection> | undefined;
-  #picker: Picker<Connection> = queuePicker;
+  #policyPicker: Picker<Member> | undefined;
+  #picker: Picker<Member> = queuePicker;
   #lastUsedAt = 0;
 
   constructor(options: ChannelOptions) {
@@ -79,7 +81,7 @@ export class Channel {
     this.#connector = options.connector;
     this.#resolverFactory = options.resolver ?? dns();
     this.#random = options.random ?? systemRandom;
-    this.#overflow = leastRequest({ random: this.#random });
+    this.#overflow = leastRequest();
     this.#policy = options.policy ?? this.#overflow;
     this.#waitForReady = options.waitForReady ?? false;
     this.#idleTimeoutMs = durationOption("idleTimeoutMs", options.idleTimeoutMs ?? 900_000);
@@ -124,6 +126,8 @@ export class Channel {
       kind: "active",
       pool,
       resolution: { kind: "pending" },
+      endpoints: [],
+      isSetNew: false,
       resolver: undefined,
       idle: undefined,
     };
@@ -157,7 +161,7 @@ export class Channel {
    *
    * `handler.failed` gets a `StatusError`, or the reason of `signal`.
    */
-  pick(info: PickInfo, handler: PickHandler<Connection>, signal?: AbortSignal): void {
+  pick(info: PickInfo, handler: PickHandler, signal?: AbortSignal): void {
     if (signal?.aborted === true) {
       handler.failed(signal.reason);
       return;
@@ -169,7 +173,7 @@ export class Channel {
     }
     this.#lastUsedAt = this.#clock.now();
     const result = this.#pick(info);
-    if (result.kind === "complete") handler.picked(result.connection);
+    if (result.kind === "complete") handler.picked(this.#take(result.candidate));
     else if (result.kind === "queue" || (result.kind === "fail" && (this.#dialStale() || this.#waitForReady))) {
       this.#queue.add(info, handler, signal);
     } else handler.failed(result.error);
@@ -182,10 +186,13 @@ export class Channel {
     this.#totals.attempts++;
     this.#totals.failed += failed;
     this.#totals.succeeded += 1 - failed;
-    const counts = this.#attempts.get(connection) ?? { attempts: 0, failed: 0 };
-    counts.attempts++;
-    counts.failed += failed;
-    this.#attempts.set(connection, counts);
+    const picked = this.#picked.get(connection);
+    if (picked !== undefined) {
+      picked.counts.attempts++;
+      picked.counts.failed += failed;
+      this.#policyPicker?.report?.(picked.member, outcome);
+      if (this.#activity.kind === "active") this.#activity.resolver?.report?.(connection.endpoint, outcome);
+    }
     if (!hasSubscribers("attempt.end")) return;
     const { endpoint, label } = connection;
     publish("attempt.end", { target: this.target.text, endpoint, connection: label, path: info.path, outcome });
@@ -201,7 +208,7 @@ export class Channel {
       totals: this.#totals,
       members: pool?.members ?? [],
       draining: pool?.draining ?? [],
-      attemptsOf: (connection) => this.#attempts.get(connection) ?? { attempts: 0, failed: 0 },
+      attemptsOf: (connection) => this.#picked.get(connection)?.counts ?? { attempts: 0, failed: 0 },
       resolverError: this.#activity.kind === "active" ? resolutionError(this.#activity.resolution) : undefined,
     });
   }
@@ -253,8 +260,8 @@ export class Channel {
       if (active.kind !== "active") return;
       const { pool } = active;
       // those that are not picked now, being suspect or unhealthy, may carry streams as well
-      const open = [...pool.members].flatMap(({ connection }) => connection ?? []);
-      const busy = this.#queue.length > 0 || [...open, ...pool.draining].some(({ inFlight }) => inFlight > 0);
+      const open = [...pool.members, ...pool.draining];
+      const busy = this.#queue.length > 0 || open.some(({ inFlight }) => inFlight > 0);
       const left = busy ? this.#idleTimeoutMs : this.#lastUsedAt + this.#idleTimeoutMs - this.#clock.now();
       if (left > 0) {
         active.idle = this.#watchIdleness(left);
@@ -270,9 +277,13 @@ export class Channel {
     publish("resolver.update", { target: this.target.text, update }); // a subscriber may close the channel
     if (update.kind === "endpoints") {
       active.resolution = { kind: "known", size: update.endpoints.length, error: undefined };
-      active.pool.update(usableEndpoints(update.endpoints));
+      const endpoints = usableEndpoints(update.endpoints);
+      active.isSetNew ||= !isDeepStrictEqual(endpoints, active.endpoints);
+      active.endpoints = endpoints;
+      active.pool.update(endpoints);
     } else if (update.kind === "notFound") {
       active.resolution = { kind: "failed", error: update.error };
+      active.endpoints = [];
       active.pool.update([]);
     } else {
       active.resolution =
@@ -295,8 +306,9 @@ export class Channel {
       const candidates = [first, ...rest] as const;
       this.#ready = candidates;
       const same = candidates.length === before.length && candidates.every((each, index) => each === before[index]);
-      if (!same || this.#policyPicker === undefined) {
-        this.#policyPicker = this.#policy(this.#policyPicker, candidates);
+      if (!same || this.#activity.isSetNew || this.#policyPicker === undefined) {
+        this.#activity.isSetNew = false;
+        this.#policyPicker = this.#policy(this.#policyPicker, candidates, this.#policyContext(this.#activity));
       }
       this.#picker = this.#policyPicker;
     }
@@ -304,24 +316,38 @@ export class Channel {
   }
 
   #drainQueue(): void {
-    this.#queue.drain((info) => {
+    this.#queue.drain((info): QueueResult | undefined => {
       if (this.#ready.length > 0 && !this.#ready.some(hasRoom)) return undefined;
       const result = this.#pick(info);
+      if (result.kind === "complete") return { kind: "complete", connection: this.#take(result.candidate) };
       return result.kind === "fail" && this.#waitForReady ? queue : result;
     });
   }
 
+  /** The connection of a member that has room. */
+  #take(member: Member): Connection {
+    const connection = member.roomy as Connection;
+    if (!this.#picked.has(connection)) {
+      this.#picked.set(connection, { member, counts: { attempts: 0, failed: 0 } });
+    }
+    return connection;
+  }
+
+  #policyContext({ endpoints }: Active): PolicyContext {
+    return { clock: this.#clock, random: this.#random, endpoints, weightOf: ({ endpoint }) => endpoint.weight };
+  }
+
   /** The policy's choice; where that is full, or is to be avoided, the least busy of the others. */
-  #pick(info: PickInfo): PickResult<Connection> {
+  #pick(info: PickInfo): PickResult<Member> {
     const result = this.#picker.pick(info);
     if (result.kind !== "complete") return result;
-    const isFull = !hasRoom(result.connection);
-    if (!isFull && !isAvoided(result.connection, info)) return result;
+    const isFull = !hasRoom(result.candidate);
+    if (!isFull && !isAvoided(result.candidate, info)) return result;
     const withRoom = this.#ready.filter(hasRoom);
-    const others = withRoom.filter((connection) => !isAvoided(connection, info));
+    const others = withRoom.filter((member) => !isAvoided(member, info));
     const [first, ...rest] = others.length > 0 || !isFull ? others : withRoom;
-    if (first === undefined) return isFull ? queue : result;
-    return this.#overflow(undefined, [first, ...rest]).pick(info);
+    if (first === undefined || this.#activity.kind !== "active") return isFull ? queue : result;
+    return this.#overflow(undefined, [first, ...rest], this.#policyContext(this.#activity)).pick(info);
   }
 
   /** Dials what an RPC that finds nothing ready may have dialled. Returns whether anything is. */
@@ -348,6 +374,12 @@ export class Channel {
   }
 }
 
+/** A connection that was picked, and the attempts that ended on it. */
+interface Picked {
+  readonly member: Member;
+  readonly counts: { attempts: number; failed: number };
+}
+
 type Activity =
   | { readonly kind: "idle" }
   | Active
@@ -357,19 +389,23 @@ interface Active {
   readonly kind: "active";
   readonly pool: Pool;
   resolution: Resolution;
+  /** Those that may get RPCs, whether they are connected or not. */
+  endpoints: readonly Endpoint[];
+  /** Whether the picker is of an earlier set. */
+  isSetNew: boolean;
   /** Undefined while the factory runs. */
   resolver: Resolver | undefined;
   idle: Timer | undefined;
 }
 
 const queue = { kind: "queue" } as const;
-const queuePicker: Picker<Connection> = { pick: () => queue };
-const failPicker = (error: () => Error): Picker<Connection> => ({ pick: () => ({ kind: "fail", error: error() }) });
+const queuePicker: Picker<Member> = { pick: () => queue };
+const failPicker = (error: () => Error): Picker<Member> => ({ pick: () => ({ kind: "fail", error: error() }) });
 
-function isAvoided({ endpoint }: Connection, { avoid }: PickInfo): boolean {
+function isAvoided({ endpoint }: Member, { avoid }: PickInfo): boolean {
   return avoid?.has(endpoint.key) === true;
 }
 
-function hasRoom(connection: Connection): boolean {
-  return connection.inFlight < connection.maxStreams;
+function hasRoom(member: Member): boolean {
+  return member.roomy !== undefined;
 }

@@ -24,13 +24,15 @@ export type { HeaderList, RequestHead, Stream, StreamEnd, StreamListener } from 
 export { type EndpointChanges, reconcile } from "./pool/reconcile.ts";
 export { type BackoffOptions, backoffDelay, connectionBackoff } from "./pool/backoff.ts";
 export { setPatientTimeout } from "./pool/patient-timeout.ts";
-export type { Policy } from "./policy/policy.ts";
-export { type RoundRobinOptions, roundRobin } from "./policy/round-robin.ts";
-export { type LeastRequestOptions, leastRequest } from "./policy/least-request.ts";
+export type { Policy, PolicyContext } from "./policy/policy.ts";
+export { roundRobin } from "./policy/round-robin.ts";
+export { leastRequest } from "./policy/least-request.ts";
 export type { Candidate } from "./load/candidate.ts";
-export type { Picker, PickInfo, PickResult } from "./picker/picker.ts";
+export type { ServerLoad } from "./load/server-load.ts";
+export type { ContextValues, Picker, PickInfo, PickResult } from "./picker/picker.ts";
 export type { PickHandler } from "./picker/pick-queue.ts";
 export type { StreamFate } from "./outcome/fate.ts";
+export { isFailure } from "./outcome/failure.ts";
 export type { Outcome } from "./outcome/outcome.ts";
 export { RetryBudget, type RetryBudgetOptions } from "./outcome/retry-budget.ts";
 export { Channel, type ChannelOptions, createChannel } from "./channel.ts";
@@ -38,5 +40,13 @@ export type { ChannelSnapshot, ConnectionSnapshot, EndpointSnapshot } from "./sn
 export { type ConnectionEvent, type Events, hasSubscribers, publish, subscribe } from "./events.ts";
 export { type Clock, systemClock, type Timer, type TimerOptions } from "./clock.ts";
 export { jitter, type Random, randomInt, systemRandom } from "./random.ts";
-export { durationOption } from "./options.ts";
+export {
+  checkKeys,
+  clockOption,
+  durationOption,
+  maxTimerMs,
+  type NumberRange,
+  numberOption,
+  typeOption,
+} from "./options.ts";
 export { messageOf, StatusCode, StatusError } from "./errors.ts";

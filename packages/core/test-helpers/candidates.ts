@@ -1,5 +1,7 @@
+import { FakeClock, seededRandom } from "@evenkeel/testing";
 import type { Candidate } from "../src/load/candidate.ts";
 import type { Picker } from "../src/picker/picker.ts";
+import type { PolicyContext } from "../src/policy/policy.ts";
 import { pod } from "./endpoints.ts";
 
 /** A candidate whose load the test sets. */
@@ -17,11 +19,22 @@ export function candidates(count: number, loads: readonly number[] = []): [Loade
   return [first, ...rest];
 }
 
+/** What policies get in tests: weights are those of the endpoints. */
+export function policyContext(init: Partial<PolicyContext> = {}): PolicyContext {
+  return {
+    clock: new FakeClock(),
+    random: seededRandom(1),
+    endpoints: [],
+    weightOf: ({ endpoint }) => endpoint.weight,
+    ...init,
+  };
+}
+
 /** Picks. Throws an `Error` when the picker finds nothing. */
 export function pick<C extends Candidate>(picker: Picker<C>): C {
   const result = picker.pick({ path: "/demo.v1.Demo/Call" });
   if (result.kind !== "complete") throw new Error(`expected a connection, got ${result.kind}`);
-  return result.connection;
+  return result.candidate;
 }
 
 export function pickKeys<C extends Candidate>(picker: Picker<C>, times: number): string[] {

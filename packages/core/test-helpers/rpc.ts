@@ -6,7 +6,7 @@ import type { PickHandler } from "../src/picker/pick-queue.ts";
 const head: RequestHead = { method: "POST", path: "/demo.v1.Demo/Call", headers: [], endStream: true };
 
 /** What became of a pick; it opens a stream on the connection that it gets. */
-export class Rpc implements PickHandler<Connection> {
+export class Rpc implements PickHandler {
   /** How often the handler was called: once is right. */
   settled = 0;
   connection: Connection | undefined;

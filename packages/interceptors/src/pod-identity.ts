@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import type { Interceptor } from "@connectrpc/connect";
-import { checkKeys, typeOption } from "./options.ts";
+import { checkKeys, typeOption } from "@evenkeel/core";
 
 /** Response header that names the pod that answered an RPC; the same as that of `@evenkeel/server`. */
 export const podHeader = "x-evenkeel-pod";

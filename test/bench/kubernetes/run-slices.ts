@@ -136,8 +136,8 @@ class SliceClient {
   }
 
   #noting(policy: Policy): Policy {
-    return (previous, candidates) => {
-      const picker = policy(previous, candidates);
+    return (previous, candidates, context) => {
+      const picker = policy(previous, candidates, context);
       this.#size = candidates.length;
       this.#look();
       return picker;

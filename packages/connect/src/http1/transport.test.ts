@@ -6,11 +6,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { roundRobin, staticEndpoints } from "@evenkeel/core";
+import { staticEndpoints } from "@evenkeel/core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ChatResponseSchema, DemoService } from "../../gen/demo/v1/demo_pb.ts";
 import { demoRoutes } from "../../test-helpers/demo-server.ts";
 import { listen } from "../../test-helpers/http1.ts";
+import { inTurn } from "../../test-helpers/policies.ts";
 import { createConnectTransport } from "../connect-transport.ts";
 import { createGrpcWebTransport } from "../grpc-web-transport.ts";
 import type { BalancedTransport } from "../transport.ts";
@@ -66,7 +67,7 @@ function clientOf(
     baseUrl: "http://orders.test:8080",
     httpVersion: "1.1",
     resolver: staticEndpoints(ports.map((port) => `127.0.0.1:${port}`)),
-    policy: roundRobin({ random: () => 0 }),
+    policy: inTurn,
     nodeOptions,
   });
   onTestFinished(() => transport.destroy());

@@ -1,5 +1,4 @@
 import type { Endpoint } from "../endpoint/endpoint.ts";
-import type { Candidate } from "../load/candidate.ts";
 import type { ConnectionHealth } from "./health.ts";
 import type { RequestHead, Stream, StreamListener } from "./stream.ts";
 
@@ -10,9 +9,11 @@ export interface Connector {
 }
 
 /** One logical HTTP/2 connection to an endpoint, from its dial to its end. */
-export interface Connection extends Candidate {
+export interface Connection {
   /** Replaced by its owner when the resolver learns more of the same endpoint. */
   endpoint: Endpoint;
+  /** RPCs under way on it: counted from the pick until their stream closes. */
+  readonly inFlight: number;
   /** How messages and events name it: `connection 3 to pod-1 (10.0.0.1:8080)`. */
   readonly label: string;
   /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS, less the streams in the background. */

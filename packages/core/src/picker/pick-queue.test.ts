@@ -1,19 +1,24 @@
 import { getEventListeners } from "node:events";
-import { FakeClock } from "@evenkeel/testing";
+import { FakeClock, ScriptedConnector } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
-import { candidates, type LoadedCandidate } from "../../test-helpers/candidates.ts";
+import { pod } from "../../test-helpers/endpoints.ts";
 import { StatusCode, StatusError } from "../errors.ts";
-import { type PickHandler, PickQueue } from "./pick-queue.ts";
-import type { PickResult } from "./picker.ts";
+import { type PickHandler, PickQueue, type QueueResult } from "./pick-queue.ts";
 
-const [connection] = candidates(1);
-const complete: PickResult<LoadedCandidate> = { kind: "complete", connection };
-const wait: PickResult<LoadedCandidate> = { kind: "queue" };
+const connection = new ScriptedConnector().connect(pod(1), {
+  ready() {},
+  capacity() {},
+  suspicion() {},
+  goaway() {},
+  closed() {},
+});
+const complete: QueueResult = { kind: "complete", connection };
+const wait: QueueResult = { kind: "queue" };
 const info = { path: "/demo.v1.Demo/Call" };
 
 interface Fixture {
   readonly clock: FakeClock;
-  readonly queue: PickQueue<LoadedCandidate>;
+  readonly queue: PickQueue;
   /** What became of the RPCs, in order: `a picked`, `b failed: …`. */
   readonly log: string[];
   add(name: string, signal?: AbortSignal, then?: () => void): void;
@@ -21,9 +26,9 @@ interface Fixture {
 
 function fixture({ timeoutMs = 30_000, maxLength = 100 } = {}): Fixture {
   const clock = new FakeClock();
-  const queue = new PickQueue<LoadedCandidate>({ clock, timeoutMs, maxLength, describe: () => "nothing is ready" });
+  const queue = new PickQueue({ clock, timeoutMs, maxLength, describe: () => "nothing is ready" });
   const log: string[] = [];
-  const handler = (name: string, then?: () => void): PickHandler<LoadedCandidate> => ({
+  const handler = (name: string, then?: () => void): PickHandler => ({
     picked() {
       log.push(`${name} picked`);
       then?.();

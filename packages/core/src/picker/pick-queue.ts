@@ -1,13 +1,19 @@
 import type { Clock, Timer } from "../clock.ts";
+import type { Connection } from "../connection/connection.ts";
 import { StatusCode, StatusError } from "../errors.ts";
-import type { Candidate } from "../load/candidate.ts";
-import type { PickInfo, PickResult } from "./picker.ts";
+import type { PickInfo } from "./picker.ts";
 
 /** Gets the result of a pick: exactly one of the two, once. A stream opened in `picked` counts for the next pick. */
-export interface PickHandler<C extends Candidate> {
-  picked(connection: C): void;
+export interface PickHandler {
+  picked(connection: Connection): void;
   failed(error: Error): void;
 }
+
+/** What an RPC that waits is told. */
+export type QueueResult =
+  | { readonly kind: "complete"; readonly connection: Connection }
+  | { readonly kind: "queue" }
+  | { readonly kind: "fail" | "drop"; readonly error: Error };
 
 export interface PickQueueOptions {
   readonly clock: Clock;
@@ -19,17 +25,17 @@ export interface PickQueueOptions {
   readonly describe: () => string;
 }
 
-interface Entry<C extends Candidate> {
+interface Entry {
   readonly info: PickInfo;
-  readonly handler: PickHandler<C>;
+  readonly handler: PickHandler;
   /** Frees the entry's timer and abort listener. */
   readonly release: () => void;
 }
 
 /** The one place where an RPC waits: first in, first out, bounded in time and number. */
-export class PickQueue<C extends Candidate> {
+export class PickQueue {
   readonly #options: PickQueueOptions;
-  readonly #entries = new Set<Entry<C>>();
+  readonly #entries = new Set<Entry>();
 
   constructor(options: PickQueueOptions) {
     this.#options = options;
@@ -40,7 +46,7 @@ export class PickQueue<C extends Candidate> {
   }
 
   /** Waits for `drain` to find a connection; fails with `signal.reason` as soon as `signal` aborts. */
-  add(info: PickInfo, handler: PickHandler<C>, signal: AbortSignal | undefined): void {
+  add(info: PickInfo, handler: PickHandler, signal: AbortSignal | undefined): void {
     const { clock, timeoutMs, maxLength, describe } = this.#options;
     if (signal?.aborted === true) {
       handler.failed(signal.reason); // no event would come
@@ -66,7 +72,7 @@ export class PickQueue<C extends Candidate> {
       timer.cancel();
       signal?.removeEventListener("abort", onAbort);
     };
-    const entry: Entry<C> = { info, handler, release };
+    const entry: Entry = { info, handler, release };
     this.#entries.add(entry);
     signal?.addEventListener("abort", onAbort, { once: true });
   }
@@ -75,7 +81,7 @@ export class PickQueue<C extends Candidate> {
    * Offers waiting RPCs to `pick`, oldest first; those that still get no connection stay. `undefined` says that none
    * of the others would get one.
    */
-  drain(pick: (info: PickInfo) => PickResult<C> | undefined): void {
+  drain(pick: (info: PickInfo) => QueueResult | undefined): void {
     // an iterator of a Set passes over what handlers take out, and comes to what they add
     for (const entry of this.#entries) {
       const result = pick(entry.info);
@@ -93,12 +99,12 @@ export class PickQueue<C extends Candidate> {
     for (const entry of [...this.#entries]) this.#fail(entry, error);
   }
 
-  #remove(entry: Entry<C>): boolean {
+  #remove(entry: Entry): boolean {
     entry.release();
     return this.#entries.delete(entry);
   }
 
-  #fail(entry: Entry<C>, error: Error): void {
+  #fail(entry: Entry, error: Error): void {
     if (this.#remove(entry)) entry.handler.failed(error);
   }
 }

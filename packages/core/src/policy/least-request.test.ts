@@ -1,27 +1,27 @@
 import { seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
-import { candidates, pick, pickKeys, shares } from "../../test-helpers/candidates.ts";
+import { candidates, pick, pickKeys, policyContext, shares } from "../../test-helpers/candidates.ts";
 import { leastRequest } from "./least-request.ts";
 
 describe("least request, up to 32 candidates", () => {
   test("serves the one with the fewest RPCs in flight, wherever it starts", () => {
     for (let seed = 0; seed < 50; seed++) {
       const set = candidates(5, [4, 3, 9, 1, 2]);
-      const picker = leastRequest({ random: seededRandom(seed) })(undefined, set);
+      const picker = leastRequest()(undefined, set, policyContext({ random: seededRandom(seed) }));
       expect(pick(picker)).toBe(set[3]);
       expect(pick(picker)).toBe(set[3]);
     }
   });
 
   test("serves candidates with the same load in turn", () => {
-    const picker = leastRequest({ random: () => 0 })(undefined, candidates(4, [1, 0, 0, 0]));
+    const picker = leastRequest()(undefined, candidates(4, [1, 0, 0, 0]), policyContext({ random: () => 0 }));
     expect(pickKeys(picker, 6)).toEqual(["pod-2", "pod-3", "pod-4", "pod-2", "pod-3", "pod-4"]);
   });
 
   test("never serves one that is busier than another, as RPCs come and go", () => {
     const random = seededRandom(11);
     const set = candidates(32);
-    const picker = leastRequest({ random })(undefined, set);
+    const picker = leastRequest()(undefined, set, policyContext({ random }));
     for (let step = 0; step < 5_000; step++) {
       const least = Math.min(...set.map(({ inFlight }) => inFlight));
       const picked = pick(picker);
@@ -33,22 +33,25 @@ describe("least request, up to 32 candidates", () => {
   });
 
   test("gives idle candidates the same share when RPCs come one by one", () => {
-    const picker = leastRequest({ random: seededRandom(4) })(undefined, candidates(6));
+    const picker = leastRequest()(undefined, candidates(6), policyContext({ random: seededRandom(4) }));
     expect(new Set(shares(picker, 600).values())).toEqual(new Set([100]));
   });
 
   test("starts at a random candidate, and goes on where it was when the set changes", () => {
     const starts = new Set<string>();
     for (let seed = 0; seed < 100; seed++) {
-      starts.add(pickKeys(leastRequest({ random: seededRandom(seed) })(undefined, candidates(4)), 1).join());
+      starts.add(
+        pickKeys(leastRequest()(undefined, candidates(4), policyContext({ random: seededRandom(seed) })), 1).join(),
+      );
     }
     expect(starts.size).toBe(4);
 
-    const policy = leastRequest({ random: () => 0 });
-    const before = policy(undefined, candidates(3));
+    const policy = leastRequest();
+    const context = policyContext({ random: () => 0 });
+    const before = policy(undefined, candidates(3), context);
     expect(pickKeys(before, 2)).toEqual(["pod-1", "pod-2"]);
-    expect(pickKeys(policy(before, candidates(5)), 3)).toEqual(["pod-3", "pod-4", "pod-5"]);
-    expect(pickKeys(policy(before, candidates(1)), 2)).toEqual(["pod-1", "pod-1"]);
+    expect(pickKeys(policy(before, candidates(5), context), 3)).toEqual(["pod-3", "pod-4", "pod-5"]);
+    expect(pickKeys(policy(before, candidates(1), context), 2)).toEqual(["pod-1", "pod-1"]);
   });
 });
 
@@ -65,7 +68,7 @@ describe("least request, above 32 candidates", () => {
         },
       });
     }
-    const picker = leastRequest({ random })(undefined, set);
+    const picker = leastRequest()(undefined, set, policyContext({ random }));
     const drawn = new Array<number>(set.length).fill(0);
     const picks = 20_000;
     for (let step = 0; step < picks; step++) {
@@ -90,7 +93,11 @@ describe("least request, above 32 candidates", () => {
         const busy = set[first];
         if (busy === undefined) throw new Error("drawn outside of the set");
         busy.inFlight = 1;
-        const picker = leastRequest({ random: () => (draws++ % 2 === 0 ? one : other) })(undefined, set);
+        const picker = leastRequest()(
+          undefined,
+          set,
+          policyContext({ random: () => (draws++ % 2 === 0 ? one : other) }),
+        );
         expect(pick(picker)).not.toBe(busy);
       }
     }
@@ -100,7 +107,7 @@ describe("least request, above 32 candidates", () => {
     const set = candidates(33, new Array<number>(33).fill(5));
     const numbers = [0, 0];
     let draws = 0;
-    const picker = leastRequest({ random: () => numbers[draws++ % 2] ?? 0 })(undefined, set);
+    const picker = leastRequest()(undefined, set, policyContext({ random: () => numbers[draws++ % 2] ?? 0 }));
     set[0].inFlight = 7; // drawn first
     expect(pick(picker)).toBe(set[1]);
     set[0].inFlight = 3;
@@ -110,16 +117,17 @@ describe("least request, above 32 candidates", () => {
   test("keeps the busiest of many candidates close to the average", () => {
     const random = seededRandom(6);
     const set = candidates(100);
-    const picker = leastRequest({ random })(undefined, set);
+    const picker = leastRequest()(undefined, set, policyContext({ random }));
     for (let rpc = 0; rpc < 1_000; rpc++) pick(picker).inFlight++;
     expect(Math.max(...set.map(({ inFlight }) => inFlight))).toBeLessThanOrEqual(14); // one random choice: above 18
   });
 
   test("takes over from the exact comparison, and back", () => {
-    const policy = leastRequest({ random: seededRandom(9) });
-    const few = policy(undefined, candidates(32));
-    const many = policy(few, candidates(33));
-    const fewAgain = policy(many, candidates(32, [1]));
+    const policy = leastRequest();
+    const context = policyContext({ random: seededRandom(9) });
+    const few = policy(undefined, candidates(32), context);
+    const many = policy(few, candidates(33), context);
+    const fewAgain = policy(many, candidates(32, [1]), context);
     expect(pickKeys(many, 50)).toHaveLength(50);
     expect(pickKeys(fewAgain, 64)).not.toContain("pod-1");
   });
@@ -129,6 +137,6 @@ test("least request never changes a load that it reads", () => {
   for (const count of [3, 40]) {
     const set = candidates(count, [2, 1]);
     for (const each of set) Object.freeze(each);
-    expect(() => pickKeys(leastRequest()(undefined, set), 100)).not.toThrow();
+    expect(() => pickKeys(leastRequest()(undefined, set, policyContext()), 100)).not.toThrow();
   }
 });

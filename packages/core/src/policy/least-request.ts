@@ -1,22 +1,17 @@
 import type { Candidate } from "../load/candidate.ts";
 import type { Picker, PickResult } from "../picker/picker.ts";
-import { type Random, randomInt, systemRandom } from "../random.ts";
+import { type Random, randomInt } from "../random.ts";
 import type { Policy } from "./policy.ts";
 
 /** Up to this many candidates all are compared: cheaper than two random draws are wrong. */
 const exactLimit = 32;
 
-export interface LeastRequestOptions {
-  readonly random?: Random;
-}
-
 /**
  * The candidate with the fewest RPCs in flight: the least of all up to 32 candidates, ties in turn; above that the
  * lesser of two drawn at random (Mitzenmacher, "The Power of Two Choices", 2001; gRFC A48).
  */
-export function leastRequest(options: LeastRequestOptions = {}): Policy {
-  const random = options.random ?? systemRandom;
-  return (previous, candidates) =>
+export function leastRequest(): Policy {
+  return (previous, candidates, { random }) =>
     candidates.length > exactLimit
       ? new TwoChoicesPicker(candidates, random)
       : new LeastPicker(
@@ -52,7 +47,7 @@ class LeastPicker<C extends Candidate> implements Picker<C> {
     }
     // the next search starts behind the one found, so that ties are served in turn
     this.#position = (best + 1) % count;
-    return { kind: "complete", connection: candidates[best] as C };
+    return { kind: "complete", candidate: candidates[best] as C };
   }
 }
 
@@ -72,6 +67,6 @@ class TwoChoicesPicker<C extends Candidate> implements Picker<C> {
     const second = (first + 1 + randomInt(this.#random, count - 1)) % count;
     const a = this.#candidates[first] as C;
     const b = this.#candidates[second] as C;
-    return { kind: "complete", connection: b.inFlight < a.inFlight ? b : a };
+    return { kind: "complete", candidate: b.inFlight < a.inFlight ? b : a };
   }
 }

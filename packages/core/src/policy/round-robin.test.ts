@@ -1,17 +1,17 @@
 import { seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
-import { candidates, pickKeys, shares } from "../../test-helpers/candidates.ts";
+import { candidates, pickKeys, policyContext, shares } from "../../test-helpers/candidates.ts";
 import { roundRobin } from "./round-robin.ts";
 
 describe("round robin", () => {
   test("serves one candidate after another", () => {
-    const picker = roundRobin({ random: () => 0 })(undefined, candidates(3));
+    const picker = roundRobin()(undefined, candidates(3), policyContext({ random: () => 0 }));
     expect(pickKeys(picker, 7)).toEqual(["pod-1", "pod-2", "pod-3", "pod-1", "pod-2", "pod-3", "pod-1"]);
   });
 
   test("gives each the same share, wherever it starts", () => {
     for (let seed = 0; seed < 20; seed++) {
-      const picker = roundRobin({ random: seededRandom(seed) })(undefined, candidates(7));
+      const picker = roundRobin()(undefined, candidates(7), policyContext({ random: seededRandom(seed) }));
       expect(new Set(shares(picker, 700).values())).toEqual(new Set([100]));
     }
   });
@@ -19,40 +19,44 @@ describe("round robin", () => {
   test("starts at a random candidate, so that many clients do not start at the same", () => {
     const starts = new Set<string>();
     for (let seed = 0; seed < 100; seed++) {
-      starts.add(pickKeys(roundRobin({ random: seededRandom(seed) })(undefined, candidates(5)), 1).join());
+      starts.add(
+        pickKeys(roundRobin()(undefined, candidates(5), policyContext({ random: seededRandom(seed) })), 1).join(),
+      );
     }
     expect(starts.size).toBe(5);
   });
 
   test("goes on where it was when the set changes", () => {
-    const policy = roundRobin({ random: () => 0 });
-    const before = policy(undefined, candidates(3));
+    const policy = roundRobin();
+    const context = policyContext({ random: () => 0 });
+    const before = policy(undefined, candidates(3), context);
     expect(pickKeys(before, 2)).toEqual(["pod-1", "pod-2"]);
-    const grown = policy(before, candidates(4));
+    const grown = policy(before, candidates(4), context);
     expect(pickKeys(grown, 4)).toEqual(["pod-3", "pod-4", "pod-1", "pod-2"]);
-    const shrunk = policy(grown, candidates(2));
+    const shrunk = policy(grown, candidates(2), context);
     expect(pickKeys(shrunk, 3)).toEqual(["pod-1", "pod-2", "pod-1"]);
   });
 
   test("does not begin at the first candidate each time, however often the set changes", () => {
-    const policy = roundRobin({ random: () => 0 });
-    let picker = policy(undefined, candidates(4));
+    const policy = roundRobin();
+    const context = policyContext({ random: () => 0 });
+    let picker = policy(undefined, candidates(4), context);
     const keys: string[] = [];
     for (let change = 0; change < 8; change++) {
       keys.push(...pickKeys(picker, 1));
-      picker = policy(picker, candidates(4));
+      picker = policy(picker, candidates(4), context);
     }
     expect(keys).toEqual(["pod-1", "pod-2", "pod-3", "pod-4", "pod-1", "pod-2", "pod-3", "pod-4"]);
   });
 
   test("takes the picker of another policy for none", () => {
     const foreign = { pick: () => ({ kind: "queue" }) as const };
-    expect(pickKeys(roundRobin({ random: () => 0.5 })(foreign, candidates(4)), 1)).toEqual(["pod-3"]);
+    expect(pickKeys(roundRobin()(foreign, candidates(4), policyContext({ random: () => 0.5 })), 1)).toEqual(["pod-3"]);
   });
 
   test("leaves the candidates it was given alone", () => {
     const set = Object.freeze(candidates(3)) as ReturnType<typeof candidates>;
     for (const each of set) Object.freeze(each);
-    expect(() => pickKeys(roundRobin()(undefined, set), 10)).not.toThrow();
+    expect(() => pickKeys(roundRobin()(undefined, set, policyContext()), 10)).not.toThrow();
   });
 });

@@ -1,17 +1,14 @@
 import type { Candidate } from "../load/candidate.ts";
 import type { Picker, PickResult } from "../picker/picker.ts";
-import { type Random, randomInt, systemRandom } from "../random.ts";
+import { randomInt } from "../random.ts";
 import type { Policy } from "./policy.ts";
 
-export interface RoundRobinOptions {
-  /** Draws where the first turn starts, so that many clients do not start at the same endpoint. */
-  readonly random?: Random;
-}
-
-/** One after another, as gRPC's `round_robin`. A change of the set does not start the turn anew. */
-export function roundRobin(options: RoundRobinOptions = {}): Policy {
-  const random = options.random ?? systemRandom;
-  return (previous, candidates) =>
+/**
+ * One after another, as gRPC's `round_robin`. Starts anywhere, so that many clients do not start at the same endpoint; a
+ * change of the set does not start the turn anew.
+ */
+export function roundRobin(): Policy {
+  return (previous, candidates, { random }) =>
     new RoundRobinPicker(
       candidates,
       previous instanceof RoundRobinPicker ? previous.position : randomInt(random, candidates.length),
@@ -23,7 +20,7 @@ class RoundRobinPicker<C extends Candidate> implements Picker<C> {
   #position: number;
 
   constructor(candidates: readonly C[], position: number) {
-    this.#results = candidates.map((connection) => ({ kind: "complete", connection }));
+    this.#results = candidates.map((candidate) => ({ kind: "complete", candidate }));
     this.#position = position % candidates.length;
   }
 

@@ -4,6 +4,7 @@ import type { ConnectivityState } from "../connection/state.ts";
 import { describeEndpoint, type Endpoint, formatAddress } from "../endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "../errors.ts";
 import { publish } from "../events.ts";
+import type { Candidate } from "../load/candidate.ts";
 import type { Random } from "../random.ts";
 import { type BackoffOptions, backoffDelay } from "./backoff.ts";
 import type { DialLimiter } from "./dial-limiter.ts";
@@ -45,7 +46,7 @@ type Phase =
   | { readonly kind: "shutdown" };
 
 /** Keeps one connection to one endpoint: dials, dials again, and gives it up. */
-export class Member {
+export class Member implements Candidate {
   readonly #context: MemberContext;
   #endpoint: Endpoint;
   #phase: Phase = { kind: "idle" };
@@ -58,6 +59,8 @@ export class Member {
   #dialledAt = Number.NEGATIVE_INFINITY;
   #lastError: Error | undefined;
   #failedAt = Number.NEGATIVE_INFINITY;
+  /** Former connections that finish their streams. */
+  readonly #retired: Connection[] = [];
 
   constructor(endpoint: Endpoint, context: MemberContext) {
     this.#endpoint = endpoint;
@@ -82,6 +85,23 @@ export class Member {
     const isFailing = this.#failures > 0 && !this.#awaited && this.#lastError !== undefined;
     if (health === "unhealthy" || isFailing) return "transientFailure";
     return kind === "idle" ? "idle" : "connecting";
+  }
+
+  get inFlight(): number {
+    let sum = this.#phase.kind === "ready" ? this.#phase.connection.inFlight : 0;
+    for (const { inFlight } of this.#retired) sum += inFlight;
+    return sum;
+  }
+
+  /** Whether its peer does not answer at the moment. */
+  get suspect(): boolean {
+    return this.#phase.kind === "ready" && this.#phase.connection.suspect;
+  }
+
+  /** The connection for another stream; `undefined` while it has no room for one. */
+  get roomy(): Connection | undefined {
+    const connection = this.connection;
+    return connection !== undefined && connection.inFlight < connection.maxStreams ? connection : undefined;
   }
 
   /** One that is made, healthy or not. */
@@ -184,7 +204,7 @@ export class Member {
       closed: (end) => {
         publish("connection.closed", { ...event(), ...end, wasReady });
         if (this.#isCurrent(connection())) this.#onLost(connection(), end);
-        else this.#context.ended(connection());
+        else this.#ended(connection());
       },
     };
   }
@@ -261,6 +281,17 @@ export class Member {
     this.#phase = { kind: "backoff", timer: clock.setTimeout(() => this.dial(), Math.max(0, time - clock.now())) };
   }
 
+  #retire(connection: Connection, unwanted: boolean): void {
+    this.#retired.push(connection);
+    this.#context.retired(connection, unwanted);
+  }
+
+  #ended(connection: Connection): void {
+    const index = this.#retired.indexOf(connection);
+    if (index >= 0) this.#retired.splice(index, 1);
+    this.#context.ended(connection);
+  }
+
   /** Parts with whatever the phase holds. */
   #leave(reason: Error, unwanted: boolean): void {
     const phase = this.#phase;
@@ -269,12 +300,12 @@ export class Member {
     if (phase.kind === "backoff") phase.timer.cancel();
     if (phase.kind === "connecting") {
       phase.timeout.cancel();
-      this.#context.retired(phase.connection, unwanted);
+      this.#retire(phase.connection, unwanted);
       phase.connection.destroy(reason);
     }
     if (phase.kind === "ready") {
       this.#fail(reason);
-      this.#context.retired(phase.connection, unwanted);
+      this.#retire(phase.connection, unwanted);
       phase.connection.drain();
     }
   }

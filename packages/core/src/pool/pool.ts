@@ -59,11 +59,9 @@ export class Pool {
     return this.#draining.keys();
   }
 
-  /** The connections that RPCs may be sent on; those that stay keep their order. Suspects only where all are. */
-  get ready(): readonly Connection[] {
-    const ready = [...this.#members.values()].flatMap(({ state, connection }) =>
-      state === "ready" && connection !== undefined ? connection : [],
-    );
+  /** The members that RPCs may be sent to; those that stay keep their order. Suspects only where all are. */
+  get ready(): readonly Member[] {
+    const ready = [...this.#members.values()].filter(({ state }) => state === "ready");
     const trusted = ready.filter(({ suspect }) => !suspect);
     return trusted.length > 0 ? trusted : ready;
   }

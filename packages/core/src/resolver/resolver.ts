@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Endpoint } from "../endpoint/endpoint.ts";
+import type { Outcome } from "../outcome/outcome.ts";
 import type { Random } from "../random.ts";
 import type { Target } from "../target/target.ts";
 
@@ -19,6 +20,8 @@ export type ResolverListener = (update: ResolverUpdate) => void;
 export interface Resolver {
   /** A hint that the set may be out of date: a connection was lost or refused, or sent GOAWAY. */
   resolveNow(): void;
+  /** Takes what became of an attempt on one of its endpoints. */
+  report?(endpoint: Endpoint, outcome: Outcome): void;
   /** Stops; no update follows. */
   close(): void;
 }

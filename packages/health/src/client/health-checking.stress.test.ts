@@ -1,4 +1,4 @@
-import { type Connection, createChannel, createEndpoint, type PickHandler, type RequestHead } from "@evenkeel/core";
+import { createChannel, createEndpoint, type PickHandler, type RequestHead } from "@evenkeel/core";
 import {
   FakeClock,
   type ScriptedConnection,
@@ -56,7 +56,7 @@ class World {
 
   rpc(): void {
     this.rpcs++;
-    const handler: PickHandler<Connection> = {
+    const handler: PickHandler = {
       picked: (connection) => {
         this.settled++;
         this.picked++;

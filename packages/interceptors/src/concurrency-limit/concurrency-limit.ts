@@ -1,7 +1,17 @@
 import { Code, ConnectError, type Interceptor, type StreamRequest, type UnaryRequest } from "@connectrpc/connect";
-import { type Clock, jitter, type Random, systemClock, systemRandom } from "@evenkeel/core";
+import {
+  type Clock,
+  checkKeys,
+  clockOption,
+  jitter,
+  maxTimerMs,
+  numberOption,
+  type Random,
+  systemClock,
+  systemRandom,
+  typeOption,
+} from "@evenkeel/core";
 import { observeMessages } from "../observed-messages.ts";
-import { checkKeys, clockOption, maxTimerMs, numberOption, typeOption } from "../options.ts";
 import { requestTimeoutMs } from "../request-timeout.ts";
 import { AdaptiveLimit } from "./adaptive-limit.ts";
 import { type Ending, Limiter } from "./limiter.ts";

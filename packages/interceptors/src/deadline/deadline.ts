@@ -1,6 +1,5 @@
 import { Code, ConnectError, type ContextKey, type Interceptor } from "@connectrpc/connect";
-import { type Clock, systemClock } from "@evenkeel/core";
-import { checkKeys, clockOption, maxTimerMs, numberOption } from "../options.ts";
+import { type Clock, checkKeys, clockOption, maxTimerMs, numberOption, systemClock } from "@evenkeel/core";
 import { requestTimeoutMs } from "../request-timeout.ts";
 import { type IncomingCall, incomingCall } from "./incoming-call.ts";
 

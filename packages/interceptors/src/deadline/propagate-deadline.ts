@@ -1,6 +1,5 @@
 import type { Interceptor } from "@connectrpc/connect";
-import { type Clock, systemClock } from "@evenkeel/core";
-import { checkKeys, clockOption, maxTimerMs, numberOption } from "../options.ts";
+import { type Clock, checkKeys, clockOption, maxTimerMs, numberOption, systemClock } from "@evenkeel/core";
 import { requestTimeoutMs, setRequestTimeout } from "../request-timeout.ts";
 import { incomingCall } from "./incoming-call.ts";
 import { OutgoingCall } from "./outgoing-call.ts";

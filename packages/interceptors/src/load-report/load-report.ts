@@ -1,7 +1,6 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { type Clock, systemClock } from "@evenkeel/core";
+import { type Clock, checkKeys, clockOption, maxTimerMs, numberOption, systemClock, typeOption } from "@evenkeel/core";
 import { observeMessages } from "../observed-messages.ts";
-import { checkKeys, clockOption, maxTimerMs, numberOption, typeOption } from "../options.ts";
 import { loadRecorder, RecordedLoad } from "./load-recorder.ts";
 import { ProcessUsage, type Usage } from "./process-usage.ts";
 import { ServerLoad } from "./server-load.ts";
