@@ -5,14 +5,15 @@ import type { ConnectivityState } from "./connection/state.ts";
 import { type Endpoint, usableEndpoints } from "./endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import { hasSubscribers, publish } from "./events.ts";
-import { durationOption } from "./options.ts";
+import { durationOption, numberOption } from "./options.ts";
 import type { Outcome } from "./outcome/outcome.ts";
+import { Balancer } from "./picker/balancer.ts";
 import { type PickHandler, PickQueue, type QueueResult } from "./picker/pick-queue.ts";
-import type { Picker, PickInfo, PickResult } from "./picker/picker.ts";
+import type { PickInfo, PickResult } from "./picker/picker.ts";
 import { leastRequest } from "./policy/least-request.ts";
 import type { Policy, PolicyContext } from "./policy/policy.ts";
-import type { Member } from "./pool/member.ts";
-import { Pool } from "./pool/pool.ts";
+import { Pool, type PoolOptions } from "./pool/pool.ts";
+import type { Subchannel } from "./pool/subchannel.ts";
 import { causeOfUnavailability, describeUnavailability, type Unavailability } from "./pool/unavailable.ts";
 import { type Random, systemRandom } from "./random.ts";
 import { dns } from "./resolver/dns.ts";
@@ -32,6 +33,8 @@ export interface ChannelOptions {
   readonly policy?: Policy;
   /** From the dial until the connection is ready: TCP, TLS and the peer's SETTINGS. Default 5 000. */
   readonly connectTimeoutMs?: number;
+  /** Dialled one after another while RPCs find all connections to an endpoint full (gRFC A105). 1 to 100, default 1. */
+  readonly maxConnectionsPerEndpoint?: number;
   /** How long an RPC waits for a connection. Default 30 000. */
   readonly queueTimeoutMs?: number;
   /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
@@ -46,6 +49,11 @@ export interface ChannelOptions {
 
 /** RPCs that may wait for a connection at a time. */
 const maxQueued = 10_000;
+/** The longest that RPCs wait for more than one connection to become ready, in milliseconds. */
+const maxHoldMs = 100;
+/** Where so many are ready, those that become it are picked after this time, in milliseconds. */
+const manyReady = 256;
+const refreshMs = 20;
 
 /** Makes a channel. Nothing is dialled before the first RPC or `connect()`. Throws a `TypeError` or `RangeError`. */
 export function createChannel(options: ChannelOptions): Channel {
@@ -57,23 +65,19 @@ export class Channel {
   readonly target: Target;
   readonly #connector: Connector;
   readonly #resolverFactory: ResolverFactory;
-  readonly #policy: Policy;
-  /** Chooses where RPCs go when the policy's choice is full. */
-  readonly #overflow: Policy;
+  readonly #balancer: Balancer;
   readonly #waitForReady: boolean;
   readonly #idleTimeoutMs: number;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #poolTimes: { readonly connectTimeoutMs: number; readonly drainTimeoutMs: number };
+  readonly #poolOptions: Pick<PoolOptions, "connectTimeoutMs" | "drainTimeoutMs" | "maxConnectionsPerEndpoint">;
   readonly #queue: PickQueue;
   readonly #totals = { attempts: 0, succeeded: 0, failed: 0 };
   readonly #picked = new WeakMap<Connection, Picked>();
 
   #activity: Activity = { kind: "idle" };
-  #ready: readonly Member[] = [];
-  /** The last one that the policy made: what it counted carries over. */
-  #policyPicker: Picker<Member> | undefined;
-  #picker: Picker<Member> = queuePicker;
+  /** Whether RPCs that find nothing ready may wait for a dial. */
+  #isHopeful = true;
   #lastUsedAt = 0;
 
   constructor(options: ChannelOptions) {
@@ -81,14 +85,18 @@ export class Channel {
     this.#connector = options.connector;
     this.#resolverFactory = options.resolver ?? dns();
     this.#random = options.random ?? systemRandom;
-    this.#overflow = leastRequest();
-    this.#policy = options.policy ?? this.#overflow;
+    this.#balancer = new Balancer(options.policy ?? leastRequest());
     this.#waitForReady = options.waitForReady ?? false;
     this.#idleTimeoutMs = durationOption("idleTimeoutMs", options.idleTimeoutMs ?? 900_000);
     this.#clock = options.clock ?? systemClock;
-    this.#poolTimes = {
+    this.#poolOptions = {
       connectTimeoutMs: durationOption("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
       drainTimeoutMs: durationOption("drainTimeoutMs", options.drainTimeoutMs ?? 30_000),
+      maxConnectionsPerEndpoint: numberOption("maxConnectionsPerEndpoint", options.maxConnectionsPerEndpoint ?? 1, {
+        min: 1,
+        max: 100,
+        integer: true,
+      }),
     };
     const queueTimeoutMs = durationOption("queueTimeoutMs", options.queueTimeoutMs ?? 30_000);
     this.#queue = new PickQueue({
@@ -102,10 +110,11 @@ export class Channel {
   get state(): ConnectivityState {
     if (this.#activity.kind === "closed") return "shutdown";
     if (this.#activity.kind === "idle") return "idle";
-    if (this.#ready.length > 0) return "ready";
+    if (this.#balancer.ready.length > 0) return "ready";
     const { pool, resolution } = this.#activity;
     if (resolution.kind === "pending") return "connecting";
-    for (const { state } of pool.members) if (state === "connecting") return "connecting";
+    if (this.#activity.hold?.kind === "held") return "connecting";
+    for (const { state } of pool.subchannels) if (state === "connecting") return "connecting";
     return "transientFailure";
   }
 
@@ -117,8 +126,8 @@ export class Channel {
       connector: this.#connector,
       clock: this.#clock,
       random: this.#random,
-      ...this.#poolTimes,
-      changed: () => this.#changed(),
+      ...this.#poolOptions,
+      changed: (isMore) => this.#changed(isMore),
       capacity: () => this.#drainQueue(),
       suspected: () => this.resolveNow(),
     });
@@ -126,8 +135,9 @@ export class Channel {
       kind: "active",
       pool,
       resolution: { kind: "pending" },
-      endpoints: [],
-      isSetNew: false,
+      context: this.#policyContext([]),
+      hold: undefined,
+      refresh: undefined,
       resolver: undefined,
       idle: undefined,
     };
@@ -190,7 +200,7 @@ export class Channel {
     if (picked !== undefined) {
       picked.counts.attempts++;
       picked.counts.failed += failed;
-      this.#policyPicker?.report?.(picked.member, outcome);
+      this.#balancer.report(picked.subchannel, outcome);
       if (this.#activity.kind === "active") this.#activity.resolver?.report?.(connection.endpoint, outcome);
     }
     if (!hasSubscribers("attempt.end")) return;
@@ -206,7 +216,7 @@ export class Channel {
       state: this.state,
       queued: this.#queue.length,
       totals: this.#totals,
-      members: pool?.members ?? [],
+      subchannels: pool?.subchannels ?? [],
       draining: pool?.draining ?? [],
       attemptsOf: (connection) => this.#picked.get(connection)?.counts ?? { attempts: 0, failed: 0 },
       resolverError: this.#activity.kind === "active" ? resolutionError(this.#activity.resolution) : undefined,
@@ -245,11 +255,13 @@ export class Channel {
   }
 
   /** Stops resolver and timers. The caller closes the pool. */
-  #stop({ resolver, idle }: Active, next: Activity): void {
+  #stop({ resolver, idle, hold, refresh }: Active, next: Activity): void {
     this.#activity = next; // before the resolver is closed, which may come back
-    this.#ready = [];
-    this.#picker = queuePicker;
+    this.#balancer.clear();
+    this.#isHopeful = true;
     idle?.cancel();
+    if (hold?.kind === "held") hold.timer.cancel();
+    refresh?.cancel();
     resolver?.close();
   }
 
@@ -260,7 +272,7 @@ export class Channel {
       if (active.kind !== "active") return;
       const { pool } = active;
       // those that are not picked now, being suspect or unhealthy, may carry streams as well
-      const open = [...pool.members, ...pool.draining];
+      const open = [...pool.subchannels, ...pool.draining];
       const busy = this.#queue.length > 0 || open.some(({ inFlight }) => inFlight > 0);
       const left = busy ? this.#idleTimeoutMs : this.#lastUsedAt + this.#idleTimeoutMs - this.#clock.now();
       if (left > 0) {
@@ -278,12 +290,11 @@ export class Channel {
     if (update.kind === "endpoints") {
       active.resolution = { kind: "known", size: update.endpoints.length, error: undefined };
       const endpoints = usableEndpoints(update.endpoints);
-      active.isSetNew ||= !isDeepStrictEqual(endpoints, active.endpoints);
-      active.endpoints = endpoints;
+      if (!isDeepStrictEqual(endpoints, active.context.endpoints)) active.context = this.#policyContext(endpoints);
       active.pool.update(endpoints);
     } else if (update.kind === "notFound") {
       active.resolution = { kind: "failed", error: update.error };
-      active.endpoints = [];
+      active.context = this.#policyContext([]);
       active.pool.update([]);
     } else {
       active.resolution =
@@ -295,64 +306,82 @@ export class Channel {
   }
 
   /** Publishes the picker that fits, and offers it to the RPCs that wait. */
-  #changed(): void {
-    if (this.#activity.kind !== "active") return;
-    const [first, ...rest] = this.#activity.pool.ready;
+  #changed(isMore = false): void {
+    const active = this.#activity;
+    if (active.kind !== "active") return;
+    if (isMore && this.#balancer.ready.length >= manyReady) {
+      // a picker for each of thousands that become ready would cost more than the dials
+      active.refresh ??= this.#clock.setTimeout(() => this.#refresh(active), refreshMs);
+    } else this.#refresh(active);
+  }
+
+  #refresh(active: Active): void {
+    active.refresh?.cancel();
+    active.refresh = undefined;
+    const [first, ...rest] = active.pool.ready;
     if (first === undefined) {
-      this.#ready = [];
-      this.#picker = this.state === "connecting" ? queuePicker : failPicker(() => this.#unavailable());
-    } else {
-      const before = this.#ready;
-      const candidates = [first, ...rest] as const;
-      this.#ready = candidates;
-      const same = candidates.length === before.length && candidates.every((each, index) => each === before[index]);
-      if (!same || this.#activity.isSetNew || this.#policyPicker === undefined) {
-        this.#activity.isSetNew = false;
-        this.#policyPicker = this.#policy(this.#policyPicker, candidates, this.#policyContext(this.#activity));
-      }
-      this.#picker = this.#policyPicker;
-    }
+      this.#balancer.clear();
+      if (active.hold?.kind === "held") active.hold.timer.cancel();
+      active.hold = undefined;
+    } else if (!this.#isHeld(active, [first, ...rest])) this.#balancer.update([first, ...rest], active.context);
+    this.#isHopeful = this.state === "connecting";
     this.#drainQueue();
+  }
+
+  /**
+   * Whether RPCs wait for more to become ready, so that the first one does not get all of them: until half of the set
+   * is, and as long again as the first took at most.
+   */
+  #isHeld(active: Active, ready: readonly [Subchannel, ...Subchannel[]]): boolean {
+    if (active.hold?.kind === "over" || this.#balancer.ready.length > 0) return false;
+    const subchannels = [...active.pool.subchannels];
+    const isEnough = 2 * ready.length >= subchannels.length || !subchannels.some(({ state }) => state === "connecting");
+    const holdMs = Math.min(ready[0].dialMs, maxHoldMs);
+    if (isEnough || holdMs === 0) {
+      if (active.hold?.kind === "held") active.hold.timer.cancel();
+      active.hold = { kind: "over" };
+      return false;
+    }
+    if (active.hold === undefined) {
+      const over = (): void => {
+        active.hold = { kind: "over" };
+        this.#changed();
+      };
+      active.hold = { kind: "held", timer: this.#clock.setTimeout(over, holdMs) };
+    }
+    return true;
   }
 
   #drainQueue(): void {
     this.#queue.drain((info): QueueResult | undefined => {
-      if (this.#ready.length > 0 && !this.#ready.some(hasRoom)) return undefined;
+      if (this.#balancer.ready.length > 0 && !this.#balancer.makeRoom()) return undefined;
       const result = this.#pick(info);
       if (result.kind === "complete") return { kind: "complete", connection: this.#take(result.candidate) };
       return result.kind === "fail" && this.#waitForReady ? queue : result;
     });
   }
 
-  /** The connection of a member that has room. */
-  #take(member: Member): Connection {
-    const connection = member.roomy as Connection;
+  #pick(info: PickInfo): PickResult<Subchannel> {
+    if (this.#balancer.ready.length > 0) return this.#balancer.pick(info);
+    return this.#isHopeful ? queue : { kind: "fail", error: this.#unavailable() };
+  }
+
+  /** The connection of a subchannel that has room. */
+  #take(subchannel: Subchannel): Connection {
+    const connection = subchannel.roomy as Connection;
     if (!this.#picked.has(connection)) {
-      this.#picked.set(connection, { member, counts: { attempts: 0, failed: 0 } });
+      this.#picked.set(connection, { subchannel, counts: { attempts: 0, failed: 0 } });
     }
     return connection;
   }
 
-  #policyContext({ endpoints }: Active): PolicyContext {
+  #policyContext(endpoints: readonly Endpoint[]): PolicyContext {
     return { clock: this.#clock, random: this.#random, endpoints, weightOf: ({ endpoint }) => endpoint.weight };
-  }
-
-  /** The policy's choice; where that is full, or is to be avoided, the least busy of the others. */
-  #pick(info: PickInfo): PickResult<Member> {
-    const result = this.#picker.pick(info);
-    if (result.kind !== "complete") return result;
-    const isFull = !hasRoom(result.candidate);
-    if (!isFull && !isAvoided(result.candidate, info)) return result;
-    const withRoom = this.#ready.filter(hasRoom);
-    const others = withRoom.filter((member) => !isAvoided(member, info));
-    const [first, ...rest] = others.length > 0 || !isFull ? others : withRoom;
-    if (first === undefined || this.#activity.kind !== "active") return isFull ? queue : result;
-    return this.#overflow(undefined, [first, ...rest], this.#policyContext(this.#activity)).pick(info);
   }
 
   /** Dials what an RPC that finds nothing ready may have dialled. Returns whether anything is. */
   #dialStale(): boolean {
-    if (this.#activity.kind !== "active" || this.#ready.length > 0) return false;
+    if (this.#activity.kind !== "active" || this.#balancer.ready.length > 0) return false;
     if (!this.#activity.pool.dialStale()) return false;
     this.#changed();
     return true;
@@ -370,13 +399,18 @@ export class Channel {
   }
 
   #unavailability({ resolution, pool }: Active): Unavailability {
-    return { target: this.target.text, resolution, members: [...pool.members], ready: this.#ready.length };
+    return {
+      target: this.target.text,
+      resolution,
+      subchannels: [...pool.subchannels],
+      ready: this.#balancer.ready.length,
+    };
   }
 }
 
 /** A connection that was picked, and the attempts that ended on it. */
 interface Picked {
-  readonly member: Member;
+  readonly subchannel: Subchannel;
   readonly counts: { attempts: number; failed: number };
 }
 
@@ -389,23 +423,15 @@ interface Active {
   readonly kind: "active";
   readonly pool: Pool;
   resolution: Resolution;
-  /** Those that may get RPCs, whether they are connected or not. */
-  endpoints: readonly Endpoint[];
-  /** Whether the picker is of an earlier set. */
-  isSetNew: boolean;
+  /** For the policy: made anew with each set of endpoints. */
+  context: PolicyContext;
+  /** Whether the first that is ready waits for others; `undefined` while none is. */
+  hold: { readonly kind: "held"; readonly timer: Timer } | { readonly kind: "over" } | undefined;
+  /** Until what became ready meanwhile is picked as well. */
+  refresh: Timer | undefined;
   /** Undefined while the factory runs. */
   resolver: Resolver | undefined;
   idle: Timer | undefined;
 }
 
 const queue = { kind: "queue" } as const;
-const queuePicker: Picker<Member> = { pick: () => queue };
-const failPicker = (error: () => Error): Picker<Member> => ({ pick: () => ({ kind: "fail", error: error() }) });
-
-function isAvoided({ endpoint }: Member, { avoid }: PickInfo): boolean {
-  return avoid?.has(endpoint.key) === true;
-}
-
-function hasRoom(member: Member): boolean {
-  return member.roomy !== undefined;
-}

@@ -3,7 +3,7 @@ import type { ConnectionHealth } from "./connection/health.ts";
 import type { ConnectivityState } from "./connection/state.ts";
 import { formatAddress } from "./endpoint/endpoint.ts";
 import { messageOf } from "./errors.ts";
-import type { Member } from "./pool/member.ts";
+import type { Subchannel } from "./pool/subchannel.ts";
 
 /** What a channel is made of at one moment. Plain JSON. */
 export interface ChannelSnapshot {
@@ -25,6 +25,8 @@ export interface EndpointSnapshot {
   readonly podName?: string;
   readonly state: ConnectivityState;
   readonly connection?: ConnectionSnapshot;
+  /** Where there are more than one (`maxConnectionsPerEndpoint`). */
+  readonly furtherConnections?: readonly ConnectionSnapshot[];
   readonly lastError?: string;
 }
 
@@ -45,7 +47,7 @@ export interface SnapshotSource {
   readonly state: ConnectivityState;
   readonly queued: number;
   readonly totals: ChannelSnapshot["totals"];
-  readonly members: Iterable<Member>;
+  readonly subchannels: Iterable<Subchannel>;
   readonly draining: Iterable<Connection>;
   readonly attemptsOf: (connection: Connection) => { readonly attempts: number; readonly failed: number };
   readonly resolverError: Error | undefined;
@@ -59,19 +61,23 @@ export function snapshotOf(source: SnapshotSource): ChannelSnapshot {
     ...(connection.health === undefined ? {} : { health: { ...connection.health } }),
     ...source.attemptsOf(connection),
   });
-  const endpointSnapshot = ({ endpoint, state, connection, lastError }: Member): EndpointSnapshot => ({
-    key: endpoint.key,
-    address: formatAddress(endpoint.addresses[0]),
-    ...(endpoint.podName === undefined ? {} : { podName: endpoint.podName }),
-    state,
-    ...(connection === undefined ? {} : { connection: connectionSnapshot(connection) }),
-    ...(lastError === undefined ? {} : { lastError: messageOf(lastError) }),
-  });
-  const { target, state, queued, totals, members, draining, resolverError } = source;
+  const endpointSnapshot = ({ endpoint, state, connections, lastError }: Subchannel): EndpointSnapshot => {
+    const [connection, ...further] = connections;
+    return {
+      key: endpoint.key,
+      address: formatAddress(endpoint.addresses[0]),
+      ...(endpoint.podName === undefined ? {} : { podName: endpoint.podName }),
+      state,
+      ...(connection === undefined ? {} : { connection: connectionSnapshot(connection) }),
+      ...(further.length === 0 ? {} : { furtherConnections: further.map(connectionSnapshot) }),
+      ...(lastError === undefined ? {} : { lastError: messageOf(lastError) }),
+    };
+  };
+  const { target, state, queued, totals, subchannels, draining, resolverError } = source;
   return {
     target,
     state,
-    endpoints: Array.from(members, endpointSnapshot),
+    endpoints: Array.from(subchannels, endpointSnapshot),
     draining: Array.from(draining, connectionSnapshot),
     queued,
     totals: { ...totals },

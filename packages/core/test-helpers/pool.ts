@@ -67,6 +67,7 @@ export function poolHarness(options: Partial<PoolOptions> = {}): PoolHarness {
     random: seededRandom(1),
     connectTimeoutMs: 5_000,
     drainTimeoutMs: 30_000,
+    maxConnectionsPerEndpoint: 1,
     changed: () => told.changed++,
     capacity: () => told.capacity++,
     suspected: () => told.suspected++,

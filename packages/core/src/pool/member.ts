@@ -4,7 +4,6 @@ import type { ConnectivityState } from "../connection/state.ts";
 import { describeEndpoint, type Endpoint, formatAddress } from "../endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "../errors.ts";
 import { publish } from "../events.ts";
-import type { Candidate } from "../load/candidate.ts";
 import type { Random } from "../random.ts";
 import { type BackoffOptions, backoffDelay } from "./backoff.ts";
 import type { DialLimiter } from "./dial-limiter.ts";
@@ -24,8 +23,8 @@ export interface MemberContext {
   readonly random: Random;
   readonly limiter: DialLimiter;
   readonly connectTimeoutMs: number;
-  /** The member's state or connection changed. */
-  changed(): void;
+  /** The member's state or connection changed; `isMore`: it became ready. */
+  changed(isMore?: boolean): void;
   /** A connection that was full can take a stream. */
   capacity(): void;
   /** The endpoint may be gone: a connection was lost, refused or told to end. */
@@ -46,7 +45,7 @@ type Phase =
   | { readonly kind: "shutdown" };
 
 /** Keeps one connection to one endpoint: dials, dials again, and gives it up. */
-export class Member implements Candidate {
+export class Member {
   readonly #context: MemberContext;
   #endpoint: Endpoint;
   #phase: Phase = { kind: "idle" };
@@ -87,6 +86,7 @@ export class Member implements Candidate {
     return kind === "idle" ? "idle" : "connecting";
   }
 
+  /** RPCs under way on its connections, the former ones included. */
   get inFlight(): number {
     let sum = this.#phase.kind === "ready" ? this.#phase.connection.inFlight : 0;
     for (const { inFlight } of this.#retired) sum += inFlight;
@@ -107,6 +107,11 @@ export class Member implements Candidate {
   /** One that is made, healthy or not. */
   get connection(): Connection | undefined {
     return this.#phase.kind === "ready" ? this.#phase.connection : undefined;
+  }
+
+  /** How long the dial of its connection took, in milliseconds; 0 where none is made. */
+  get dialMs(): number {
+    return this.#phase.kind === "ready" ? this.#phase.since - this.#dialledAt : 0;
   }
 
   /** Why the last dial failed, the last connection ended or is unhealthy; none while it is ready. */
@@ -185,7 +190,7 @@ export class Member implements Candidate {
         this.#phase = { kind: "ready", connection: connection(), since: this.#context.clock.now() };
         if (this.state === "ready") this.#lastError = undefined;
         publish("connection.ready", event());
-        this.#context.changed();
+        this.#context.changed(true);
       },
       capacity: () => this.#context.capacity(),
       suspicion: () => {

@@ -15,7 +15,7 @@ function readyPool(endpoints: readonly Endpoint[], options: Partial<PoolOptions>
   return harness;
 }
 
-const statesOf = (pool: Pool): string[] => Array.from(pool.members, ({ state }) => state);
+const statesOf = (pool: Pool): string[] => Array.from(pool.subchannels, ({ state }) => state);
 const readyKeys = (pool: Pool): string[] => pool.ready.map(({ endpoint }) => endpoint.key);
 
 describe("the pool", () => {
@@ -159,7 +159,7 @@ describe("an endpoint that leaves the set", () => {
     pool.update([]);
     expect(connector.open).toEqual([]);
     expect(clock.pending).toBe(0);
-    expect([...pool.members]).toEqual([]);
+    expect([...pool.subchannels]).toEqual([]);
     expect([...pool.draining]).toEqual([]);
   });
 
@@ -179,11 +179,11 @@ describe("an endpoint that leaves the set", () => {
     expect(connector.dials).toEqual(["pod-1", "pod-1"]);
     expect(pool.ready).toEqual([]);
     connector.latest("pod-1").becomeReady();
-    expect(pool.ready.map(({ connection }) => connection)).toEqual([connector.latest("pod-1")]);
+    expect(pool.ready.flatMap(({ connections }) => connections)).toEqual([connector.latest("pod-1")]);
     old.lastStream.respond();
     old.lastStream.complete();
     expect(ends).toEqual([{ kind: "complete" }]);
-    expect(pool.ready.map(({ connection }) => connection)).toEqual([connector.latest("pod-1")]);
+    expect(pool.ready.flatMap(({ connections }) => connections)).toEqual([connector.latest("pod-1")]);
   });
 });
 
@@ -265,7 +265,7 @@ describe("a pool that is closed", () => {
     await pool.close();
     pool.update(pods(3));
     expect(connector.dials).toHaveLength(1);
-    expect([...pool.members]).toEqual([]);
+    expect([...pool.subchannels]).toEqual([]);
   });
 });
 
@@ -349,9 +349,9 @@ test("any sequence of sets ends with one connection for each endpoint of the las
       }
       if (random() < 0.3) clock.tick(random() * 3_000);
     }
-    expect(keysOf(Array.from(pool.members, ({ endpoint }) => endpoint)).sort()).toEqual(keysOf(set).sort());
+    expect(keysOf(Array.from(pool.subchannels, ({ endpoint }) => endpoint)).sort()).toEqual(keysOf(set).sort());
     for (let turn = 0; turn < 3; turn++) {
-      for (const { state } of pool.members) expect(["connecting", "transientFailure", "ready"]).toContain(state);
+      for (const { state } of pool.subchannels) expect(["connecting", "transientFailure", "ready"]).toContain(state);
       clock.tick(12_000);
       for (const connection of connector.open) if (connection.state === "connecting") connection.becomeReady();
     }

@@ -4,8 +4,9 @@ import type { Endpoint } from "../endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "../errors.ts";
 import type { Random } from "../random.ts";
 import { DialLimiter } from "./dial-limiter.ts";
-import { Member, type MemberContext } from "./member.ts";
+import type { MemberContext } from "./member.ts";
 import { reconcile } from "./reconcile.ts";
+import { Subchannel } from "./subchannel.ts";
 
 /** Dials under way at a time, so that a large set does not exhaust file descriptors. */
 const maxDials = 32;
@@ -20,22 +21,24 @@ export interface PoolOptions {
   readonly connectTimeoutMs: number;
   /** How long a connection that left the set may finish its streams. */
   readonly drainTimeoutMs: number;
-  /** The ready connections, or the states of the others, changed. */
-  changed(): void;
+  /** To one endpoint. */
+  readonly maxConnectionsPerEndpoint: number;
+  /** What is ready, or the state of the others, changed; `isMore`: something became ready. */
+  changed(isMore?: boolean): void;
   capacity(): void;
   suspected(): void;
 }
 
-/** Owns the connections: one to each endpoint of the set. */
+/** Owns the connections: a subchannel for each endpoint of the set. */
 export class Pool {
   readonly #options: PoolOptions;
   readonly #context: MemberContext;
   readonly #limiter = new DialLimiter(maxDials);
-  readonly #members = new Map<string, Member>();
+  readonly #subchannels = new Map<string, Subchannel>();
   /** Connections that finish their streams; those that left the set with the timer that ends them by force. */
   readonly #draining = new Map<Connection, Timer | undefined>();
-  /** Members that left the set, until they are closed. */
-  readonly #leaving = new Set<Member>();
+  /** Those that left the set, until they are closed. */
+  readonly #leaving = new Set<Subchannel>();
   #closed = false;
   #emptied: PromiseWithResolvers<void> | undefined;
 
@@ -51,55 +54,56 @@ export class Pool {
     };
   }
 
-  get members(): Iterable<Member> {
-    return this.#members.values();
+  get subchannels(): Iterable<Subchannel> {
+    return this.#subchannels.values();
   }
 
   get draining(): Iterable<Connection> {
     return this.#draining.keys();
   }
 
-  /** The members that RPCs may be sent to; those that stay keep their order. Suspects only where all are. */
-  get ready(): readonly Member[] {
-    const ready = [...this.#members.values()].filter(({ state }) => state === "ready");
+  /** Those that RPCs may be sent to; the ones that stay keep their order. Suspects only where all are. */
+  get ready(): readonly Subchannel[] {
+    const ready = [...this.#subchannels.values()].filter(({ state }) => state === "ready");
     const trusted = ready.filter(({ suspect }) => !suspect);
     return trusted.length > 0 ? trusted : ready;
   }
 
-  /** Makes the members fit the set: dials what is new, then parts with what left it. Does nothing once closed. */
+  /** Makes the subchannels fit the set: dials what is new, then parts with what left it. Does nothing once closed. */
   update(endpoints: readonly Endpoint[]): void {
     if (this.#closed) return;
-    const current = new Map([...this.#members].map(([key, member]) => [key, member.endpoint]));
+    const current = new Map([...this.#subchannels].map(([key, { endpoint }]) => [key, endpoint]));
     const { added, updated, removed } = reconcile(current, endpoints);
     for (const { key } of removed) {
-      const member = this.#members.get(key);
-      if (member !== undefined) this.#leaving.add(member);
-      this.#members.delete(key);
+      const subchannel = this.#subchannels.get(key);
+      if (subchannel !== undefined) this.#leaving.add(subchannel);
+      this.#subchannels.delete(key);
     }
-    const joining = added.map((endpoint) => new Member(endpoint, this.#context));
-    for (const member of joining) this.#members.set(member.endpoint.key, member);
+    const { maxConnectionsPerEndpoint } = this.#options;
+    const joining = added.map((endpoint) => new Subchannel(endpoint, this.#context, maxConnectionsPerEndpoint));
+    for (const subchannel of joining) this.#subchannels.set(subchannel.endpoint.key, subchannel);
     // the sets are complete from here on, for callbacks that come back or close the pool
-    for (const endpoint of updated) this.#members.get(endpoint.key)?.update(endpoint);
-    for (const member of joining) member.dial();
+    for (const endpoint of updated) this.#subchannels.get(endpoint.key)?.update(endpoint);
+    for (const subchannel of joining) subchannel.dial();
     this.#options.changed();
-    this.#closeMembers(this.#leaving);
+    this.#closeAll(this.#leaving);
     this.#leaving.clear();
-    this.#limitDrains(({ endpoint }) => !this.#members.has(endpoint.key));
+    this.#limitDrains(({ endpoint }) => !this.#subchannels.has(endpoint.key));
   }
 
   /** Cuts the backoff of endpoints short that were not dialled lately. Returns whether any dials now. */
   dialStale(): boolean {
     let dials = false;
-    for (const member of this.#members.values()) dials = member.dialIfOlder(staleDialMs) || dials;
+    for (const subchannel of this.#subchannels.values()) dials = subchannel.dialIfOlder(staleDialMs) || dials;
     return dials;
   }
 
   /** Lets every connection finish its streams. Resolves when the last is gone. */
   async close(): Promise<void> {
     this.#closed = true;
-    const members = [...this.#members.values(), ...this.#leaving];
-    this.#members.clear();
-    this.#closeMembers(members);
+    const subchannels = [...this.#subchannels.values(), ...this.#leaving];
+    this.#subchannels.clear();
+    this.#closeAll(subchannels);
     this.#limitDrains(() => true);
     if (this.#draining.size === 0) return;
     this.#emptied ??= Promise.withResolvers();
@@ -112,9 +116,9 @@ export class Pool {
     for (const connection of [...this.#draining.keys()]) connection.destroy(reason);
   }
 
-  #closeMembers(members: Iterable<Member>): void {
+  #closeAll(subchannels: Iterable<Subchannel>): void {
     this.#limiter.hold(() => {
-      for (const member of members) member.close();
+      for (const subchannel of subchannels) subchannel.close();
     });
   }
 
