@@ -6,7 +6,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["packages/*/src/**/*.test.ts", "test/{bench,fuzz,matrix,soak}/**/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "test/{bench,fuzz,matrix,simulation,soak}/**/*.test.ts"],
           environment: "node",
           setupFiles: ["test/leaks.ts"],
         },

@@ -3,6 +3,7 @@ import { UsageError } from "./command-line.ts";
 import { sliceJson, sliceTable } from "./kubernetes/report.ts";
 import { runSliceCase } from "./kubernetes/run-slices.ts";
 import { parseCommand, usage } from "./options.ts";
+import { runPickCase } from "./pick/run.ts";
 import { absenceLines, jsonRows, table } from "./report.ts";
 import { runCase } from "./run-case.ts";
 import { runServerCase } from "./server-cost/run.ts";
@@ -30,6 +31,7 @@ try {
       const result = await runSliceCase(each, command.rounds ?? each.rounds);
       process.stdout.write(json ? sliceJson(result) : sliceTable(result));
     }
+    if (command.pick) await runPickCase(command.rounds, json);
   }
 } catch (error) {
   if (!(error instanceof UsageError)) throw error;

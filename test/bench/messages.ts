@@ -1,6 +1,7 @@
 import type { AnswerName, Operation } from "./cases.ts";
 import type { ClientName, Protocol } from "./clients/table.ts";
 import type { ApiReady, Changed } from "./kubernetes/messages.ts";
+import type { PickTimes } from "./pick/messages.ts";
 import type { Driven, Usage } from "./server-cost/messages.ts";
 
 /** One port for each protocol, the same on all hosts. */
@@ -57,4 +58,4 @@ export interface Failed {
   readonly reason: string;
 }
 
-export type Reply = Ready | ApiReady | Round | Usage | Driven | Changed | Failed;
+export type Reply = Ready | ApiReady | Round | Usage | Driven | Changed | PickTimes | Failed;

@@ -10,17 +10,19 @@ function run(...args: string[]) {
 
 describe("parseCommand", () => {
   test("without options: every case, and every client", () => {
-    const { cases, clients, serverCases, sliceCases, rounds, json } = run();
+    const { cases, clients, serverCases, sliceCases, pick, rounds, json } = run();
     expect(cases).toContain("unary-64");
     expect(clients).toContain("evenkeel-grpc");
     expect(serverCases).toEqual(["server-plugin", "idle-connections"]);
     expect(sliceCases.map(({ name }) => name)).toEqual(["slice-to-pick", "slice-sync"]);
-    expect({ rounds, json }).toEqual({ rounds: undefined, json: false });
+    expect({ pick, rounds, json }).toEqual({ pick: true, rounds: undefined, json: false });
   });
 
   test("--case chooses among those of clients and those of servers", () => {
     expect(run("--case", "unary-64")).toMatchObject({ cases: ["unary-64"], serverCases: [] });
     expect(run("--case", "server-plugin")).toMatchObject({ cases: [], serverCases: ["server-plugin"], sliceCases: [] });
+    expect(run("--case", "pick")).toMatchObject({ cases: [], serverCases: [], sliceCases: [], pick: true });
+    expect(run("--case", "unary-64").pick).toBe(false);
     expect(run("--case", "slice-sync").sliceCases).toMatchObject([{ name: "slice-sync" }]);
     expect(run("--case", "idle-connections,unary-1")).toMatchObject({
       cases: ["unary-1"],
@@ -41,7 +43,10 @@ describe("parseCommand", () => {
   test.each([
     { args: ["--rounds", "0"], message: '--rounds: expected an integer from 1 to 1000, got "0"' },
     { args: ["--rounds", "x"], message: 'got "x"' },
-    { args: ["--case", "unary"], message: 'server-plugin, idle-connections, slice-to-pick, slice-sync, got "unary"' },
+    {
+      args: ["--case", "unary"],
+      message: 'server-plugin, idle-connections, slice-to-pick, slice-sync, pick, got "unary"',
+    },
     { args: ["--fast"], message: "--fast" },
   ])("$args is a mistake", ({ args, message }) => {
     expect(() => parseCommand(args)).toThrow(UsageError);

@@ -2,6 +2,7 @@ import { type Case, cases } from "./cases.ts";
 import { type ClientName, clientNames } from "./clients/table.ts";
 import { integerOption, listOption, parseOptions, UsageError } from "./command-line.ts";
 import { type SliceCase, sliceCases } from "./kubernetes/cases.ts";
+import { pickRounds } from "./pick/cases.ts";
 import { pluginRounds, type ServerCaseName, serverCaseNames } from "./server-cost/cases.ts";
 
 /** What the command line asks for. */
@@ -14,6 +15,8 @@ export type Command =
       readonly serverCases: readonly ServerCaseName[];
       /** Cases that measure the watch of EndpointSlices, after those. */
       readonly sliceCases: readonly SliceCase[];
+      /** Whether to measure picks, after those. */
+      readonly pick: boolean;
       /** `undefined`: as many as the case says. */
       readonly rounds: number | undefined;
       readonly json: boolean;
@@ -22,17 +25,18 @@ export type Command =
 
 const caseNames = cases.map(({ name }) => name);
 const sliceCaseNames = sliceCases.map(({ name }) => name);
+const pickCaseName = "pick";
 /** Those that measure no clients against each other. */
-const otherCaseNames = [...serverCaseNames, ...sliceCaseNames];
+const otherCaseNames = [...serverCaseNames, ...sliceCaseNames, pickCaseName];
 
 export const usage = `Usage: pnpm bench [options]
 
-Measures clients of five endpoints against each other, in interleaved rounds, what a lifecycle costs a server, and how
-soon a client learns of EndpointSlices.
+Measures clients of five endpoints against each other, in interleaved rounds, what a lifecycle costs a server, how soon
+a client learns of EndpointSlices, and what a pick costs.
 
   --case NAME     only this case: ${[...caseNames, ...otherCaseNames].join(", ")}
   --clients A,B   only these clients, and nothing else: ${clientNames.join(", ")}
-  --rounds N      rounds of each case but idle-connections (${[...new Set(cases.map(({ rounds }) => rounds)), pluginRounds].join(" or ")})
+  --rounds N      rounds of each case but idle-connections (${[...new Set(cases.map(({ rounds }) => rounds)), pickRounds, pluginRounds].join(" or ")})
   --json          print one JSON document for each case and client, and nothing else
   --help          print this
 `;
@@ -53,6 +57,7 @@ export function parseCommand(args: readonly string[]): Command {
     clients: listOption("clients", lists.clients, clientNames),
     serverCases: wantsOthers ? serverCaseNames.filter((name) => chosen.includes(name)) : [],
     sliceCases: wantsOthers ? sliceCases.filter(({ name }) => chosen.includes(name)) : [],
+    pick: wantsOthers && chosen.includes(pickCaseName),
     rounds: rounds === undefined ? undefined : integerOption("rounds", rounds, 1, 1_000),
     json: json === true,
   };

@@ -76,6 +76,30 @@ describe("the demo", () => {
     expect(result.latencyMs.max).toBeLessThanOrEqual(1_000);
   });
 
+  it("sends a frozen pod nothing more, and what it had waits for it", async () => {
+    const result = await run({ scenario: "freeze", protocol: "grpc" });
+    expect(result).toMatchObject({ policy: "least-request", failed: 0, messages: [], inFlightAtLoss: 0 });
+    expect(result.events.map(({ kind }) => kind)).toEqual(["frozen", "thawed"]);
+    const [frozen] = result.events;
+    expect(result.freeze).toMatchObject({ pod: frozen?.pod, latePicks: 0 });
+    const { waited, earlyPicks, forMs, othersDuringMs, othersP99Ratio } = result.freeze!;
+    expect(forMs).toBeGreaterThanOrEqual(4_000);
+    expect(waited).toBeGreaterThan(0);
+    expect(waited).toBeLessThanOrEqual(earlyPicks + 20); // 2 are under way at any time, unless the machine is busy
+    expect(waited).toBeLessThan(short.rate / 4);
+    expect(othersDuringMs.p99).toBeGreaterThan(0);
+    expect(othersDuringMs.p99).toBeLessThanOrEqual(1_000); // not as long as the freeze
+    expect(othersP99Ratio).not.toBeNull();
+    expect(Object.keys(result.connections)).toHaveLength(5);
+  });
+
+  it("shows the stock client waiting for the one pod that is frozen", async () => {
+    const result = await run({ scenario: "freeze", client: "connect-node" });
+    expect(result.freeze).toMatchObject({ othersP99Ratio: null });
+    expect(result.freeze!.latePicks).toBeGreaterThan(short.rate);
+    expect(result.stallMs).toBeGreaterThan(3_000);
+  });
+
   it.skipIf(!lagging.ok)(
     `loses no more when the address of the pod resets, refuses, then swallows${lagging.ok ? "" : ` (${lagging.reason})`}`,
     async () => {

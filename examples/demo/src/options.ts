@@ -1,9 +1,19 @@
 import { parseArgs } from "node:util";
 
-export const scenarioNames = ["scale", "kill", "rolling"] as const;
+export const scenarioNames = ["scale", "kill", "rolling", "freeze"] as const;
+/** What `all` stands for. */
+export const allScenarios = ["scale", "kill", "rolling"] as const satisfies readonly ScenarioName[];
 export const protocols = ["connect", "grpc", "grpc-web"] as const;
 export const methods = ["ping", "charge"] as const;
-export const policyNames = ["round-robin", "least-request"] as const;
+export const policyNames = [
+  "round-robin",
+  "least-request",
+  "peak-ewma",
+  "shortest-expected-delay",
+  "never-queue",
+  "random",
+  "weighted-round-robin",
+] as const;
 export const resolverNames = ["kubernetes", "cluster", "dns"] as const;
 export const networkNames = ["loopback", "lagging"] as const;
 export const clientNames = ["evenkeel", "connect-node"] as const;
@@ -22,7 +32,8 @@ export interface DemoOptions {
   readonly client: ClientName;
   readonly protocol: Protocol;
   readonly method: Method;
-  readonly policy: PolicyName;
+  /** `undefined`: what the scenario says. */
+  readonly policy: PolicyName | undefined;
   readonly resolver: ResolverName;
   readonly network: NetworkName;
   /** RPCs offered each second, whatever becomes of them; 0: `callers` send one RPC after another. */
@@ -37,12 +48,17 @@ export interface DemoOptions {
   readonly delayMs: number;
 }
 
+/** What one run is to do. */
+export interface RunOptions extends DemoOptions {
+  readonly policy: PolicyName;
+}
+
 export const defaultOptions: DemoOptions = {
   scenario: "all",
   client: "evenkeel",
   protocol: "connect",
   method: "charge",
-  policy: "round-robin",
+  policy: undefined,
   resolver: "kubernetes",
   network: "loopback",
   rate: 500,

@@ -38,6 +38,8 @@ export interface RunResult {
   readonly events: readonly RunEvent[];
   /** Pods that became ready during the load. */
   readonly newPods: Readonly<Record<string, NewPod>>;
+  /** `null` when no pod froze. */
+  readonly freeze: Freeze | null;
   /** Connections that were open at the end of the load. */
   readonly connections: Readonly<Record<string, number>>;
 }
@@ -55,6 +57,26 @@ export interface RunEvent {
   readonly pod: string;
   /** RPCs that had completed before it. */
   readonly rpcsBefore: number;
+}
+
+/** A pod that stopped answering, and went on later. */
+export interface Freeze {
+  readonly pod: string;
+  readonly atMs: number;
+  /** `null` when it did not go on. */
+  readonly forMs: number | null;
+  /** Of RPCs that other pods answered, due before the freeze or later than 1 s after it; not in the load's first second. */
+  readonly othersUndisturbedMs: Latency;
+  /** Of RPCs that other pods answered, due during the freeze. */
+  readonly othersDuringMs: Latency;
+  /** The latter's p99 by the former's; `null` when other pods answered nothing. */
+  readonly othersP99Ratio: number | null;
+  /** Attempts that the pod was given in the first 2 s of the freeze. */
+  readonly earlyPicks: number;
+  /** Attempts that the pod was given later than 2 s after it froze, and before it went on. */
+  readonly latePicks: number;
+  /** RPCs that the pod answered when it went on. */
+  readonly waited: number;
 }
 
 export interface NewPod {

@@ -10,8 +10,9 @@ import { startClosedLoad } from "./load/closed-load.ts";
 import type { Load, SendDue } from "./load/load.ts";
 import { startPacedLoad } from "./load/paced-load.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import { type DemoOptions, type NetworkName, type ScenarioName, UsageError } from "./options.ts";
+import { type DemoOptions, type NetworkName, type RunOptions, type ScenarioName, UsageError } from "./options.ts";
 import type { RunResult } from "./result.ts";
+import { freeze } from "./scenario/freeze.ts";
 import { kill } from "./scenario/kill.ts";
 import { rolling } from "./scenario/rolling.ts";
 import { scale } from "./scenario/scale.ts";
@@ -19,7 +20,7 @@ import type { Scenario } from "./scenario/scenario.ts";
 import { play } from "./scenario/stage.ts";
 import { until } from "./until.ts";
 
-const scenarios: Readonly<Record<ScenarioName, Scenario>> = { scale, kill, rolling };
+const scenarios: Readonly<Record<ScenarioName, Scenario>> = { scale, kill, rolling, freeze };
 
 /** How long a pod serves after SIGTERM: until the client has learnt that it leaves, and by DNS that others came. */
 const readinessDelayMs = { kubernetes: 300, cluster: 300, dns: 3_000 };
@@ -34,11 +35,12 @@ const networks: Readonly<Record<NetworkName, Partial<ClusterOptions>>> = {
 /** Runs one scenario on a cluster of its own, which is gone when the promise settles. Rejects as `runDemo` does. */
 export async function runScenario(
   name: ScenarioName,
-  options: DemoOptions,
+  demoOptions: DemoOptions,
   display: Display,
   signal: AbortSignal,
 ): Promise<RunResult> {
   signal.throwIfAborted();
+  const options: RunOptions = { ...demoOptions, policy: demoOptions.policy ?? scenarios[name].policy };
   if (options.network === "lagging") await checkLagging();
   await using cluster = await startCluster({
     pod: {
@@ -75,7 +77,7 @@ async function untilConnected(client: DemoClient, cluster: Cluster, signal: Abor
 
 async function measure(
   name: ScenarioName,
-  options: DemoOptions,
+  options: RunOptions,
   cluster: Cluster,
   client: DemoClient,
   display: Display,
@@ -121,7 +123,7 @@ function startLoad(scenario: Scenario, options: DemoOptions, startedAt: number, 
   return startPacedLoad({ rate, seconds, startedAt, send });
 }
 
-function resultOf(name: ScenarioName, options: DemoOptions, metrics: Metrics, client: DemoClient): RunResult {
+function resultOf(name: ScenarioName, options: RunOptions, metrics: Metrics, client: DemoClient): RunResult {
   const { client: clientName, protocol, method, policy, resolver, network } = options;
   const isBalanced = clientName === "evenkeel";
   const open = [...client.connections()].filter(([, connection]) => connection.open > 0);
@@ -134,7 +136,7 @@ function resultOf(name: ScenarioName, options: DemoOptions, metrics: Metrics, cl
     resolver: isBalanced ? resolver : null,
     network,
     inFlightAtLoss: client.inFlightAtLoss,
-    ...metrics.measured(),
+    ...metrics.measured(client.attempts),
     connections: Object.fromEntries(open.map(([pod, connection]) => [pod, connection.open])),
   };
 }

@@ -1,6 +1,6 @@
 import type { Display } from "./display/display.ts";
 import { silent } from "./display/silent.ts";
-import { type DemoOptions, defaultOptions, type ScenarioName, scenarioNames } from "./options.ts";
+import { allScenarios, type DemoOptions, defaultOptions, type ScenarioName } from "./options.ts";
 import type { DemoResult, RunResult } from "./result.ts";
 import { runScenario } from "./run-scenario.ts";
 
@@ -20,7 +20,7 @@ export interface RunDemoContext {
 export async function runDemo(options: Partial<DemoOptions> = {}, context: RunDemoContext = {}): Promise<DemoResult> {
   const settings: DemoOptions = { ...defaultOptions, ...options };
   const { display = silent, signal = new AbortController().signal } = context;
-  const scenarios: readonly ScenarioName[] = settings.scenario === "all" ? scenarioNames : [settings.scenario];
+  const scenarios: readonly ScenarioName[] = settings.scenario === "all" ? allScenarios : [settings.scenario];
   const runs: RunResult[] = [];
   for (const scenario of scenarios) runs.push(await runScenario(scenario, settings, display, signal));
   return { runs };

@@ -1,4 +1,5 @@
 import {
+  allScenarios,
   clientNames,
   defaultOptions,
   methods,
@@ -9,16 +10,18 @@ import {
   scenarioNames,
 } from "./options.ts";
 
-const { scenario, client, protocol, method, policy, resolver, network, rate, seconds, rpcsPerCaller, delayMs } =
-  defaultOptions;
+const { scenario, client, protocol, method, resolver, network, rate, seconds, rpcsPerCaller, delayMs } = defaultOptions;
 
 /** The options, each with what it means and its default. */
 export const optionRows: readonly (readonly [option: string, meaning: string])[] = [
-  [`--scenario ${[...scenarioNames, "all"].join("|")}`, `what happens to the pods (${scenario})`],
+  [
+    `--scenario ${[...scenarioNames, "all"].join("|")}`,
+    `what happens to the pods (${scenario}: ${allScenarios.join(", ")})`,
+  ],
   [`--client ${clientNames.join("|")}`, `evenkeel, or the stock client through a virtual IP (${client})`],
   [`--protocol ${protocols.join("|")}`, `what is spoken over HTTP/2 (${protocol})`],
   [`--method ${methods.join("|")}`, `idempotent, or one that must not happen twice (${method})`],
-  [`--policy ${policyNames.join("|")}`, `which pod an RPC goes to (${policy})`],
+  [`--policy ${policyNames.join("|")}`, "which pod an RPC goes to (round-robin; for freeze least-request)"],
   [`--resolver ${resolverNames.join("|")}`, `how pods are found (${resolver})`],
   [`--network ${networkNames.join("|")}`, `lagging: what dies resets, refuses, then swallows; needs root (${network})`],
   ["--rate N", `RPCs offered each second (${rate}); 0: callers send one RPC after another`],
@@ -34,7 +37,7 @@ const width = Math.max(...optionRows.map(([option]) => option.length));
 
 export const usage = `Usage: pnpm demo [options]
 
-Runs scale, kill and rolling restart of a pretend cluster under load, and shows how the RPCs spread over its pods.
+Scales, kills, replaces or freezes pods of a pretend cluster under load, and shows how the RPCs spread over them.
 
 ${optionRows.map(([option, meaning]) => `  ${option.padEnd(width)}  ${meaning}`).join("\n")}
 `;

@@ -1,34 +1,20 @@
-import { Code, type ConnectError } from "@connectrpc/connect";
-import type {
-  Channel,
-  Clock,
-  Connection,
-  HeaderList,
-  PickHandler,
-  PickInfo,
-  Random,
-  RequestHead,
-  RetryBudget,
-  StatusCode,
-  Stream,
-  StreamEnd,
-  StreamFate,
-  StreamListener,
-  Timer,
-} from "@evenkeel/core";
+import { Code, ConnectError, type ContextValues } from "@connectrpc/connect";
+import type { Channel, Clock, Connection, PickInfo, Random, RequestHead, Timer } from "@evenkeel/core";
+import type { Attempt } from "./attempt.ts";
 import type { CallScope, Deadline, Scoped } from "./call-scope.ts";
-import { type BrokenEnd, brokenError, toConnectError } from "./errors.ts";
-import { noHeaders } from "./headers.ts";
+import { type BrokenEnd, brokenError } from "./errors.ts";
+import { headerValue } from "./headers.ts";
 import type { MethodPlan } from "./method-plan.ts";
 import type { ProtocolOptions } from "./options.ts";
 import type { Protocol } from "./protocol.ts";
 import type { RequestHeaders } from "./request-headers.ts";
-import { Tries } from "./tries.ts";
+import type { Rescues } from "./rescues.ts";
+import { Hedges, Retries, type Tries } from "./tries.ts";
 
 /** What the calls of a transport share. */
 export interface CallContext {
   readonly channel: Channel;
-  readonly budget: RetryBudget;
+  readonly rescues: Rescues;
   readonly clock: Clock;
   readonly random: Random;
   readonly options: ProtocolOptions;
@@ -43,6 +29,7 @@ export interface CallInit {
   readonly ownsScope: boolean;
   /** What is left of the timeout is told to the server. */
   readonly deadline: Deadline;
+  readonly contextValues: ContextValues | undefined;
 }
 
 /** What is sent before the body, in every attempt. */
@@ -52,146 +39,188 @@ export interface WireRequest {
   readonly headers: RequestHeaders;
 }
 
-/** How long, and for how many bytes, a response that nobody waits for may take to end by itself. */
-const lingerMs = 1_000;
-const lingerBytes = 64 * 1024;
+/** How many attempts there were before (gRFC A6). */
+const previousAttempts = "grpc-previous-rpc-attempts";
+/**
+ * An RPC whose connection becomes suspect waits up to this long for it, in milliseconds, before it goes to another one as
+ * well, and then again: all that hang on one pod are not to go to the next at once.
+ */
+const rescueSpreadMs = 250;
+
+/** A hedge waits this long, in milliseconds, and again, where the attempt before it still waits for a connection. */
+const queuedHedgeMs = 100;
 
 /**
- * One RPC on the wire: the attempt loop. Picks a connection, opens a stream, reports the outcome of every attempt
- * once, and begins anew where `Tries` says so. At most one stream is open at a time, so that all of them can have the
- * call itself as their listener.
+ * One RPC: the attempt loop. Begins attempts, one after the other or several at a time, until one of them is the answer;
+ * `Tries` says what follows a failure. It is what policies see of the RPC.
  */
-export abstract class Call implements PickHandler, StreamListener, Scoped {
-  protected readonly context: CallContext;
+export abstract class Call implements PickInfo, Scoped {
+  readonly context: CallContext;
+  readonly protocol: Protocol;
+  readonly contextValues: ContextValues | undefined;
   protected readonly plan: MethodPlan;
-  protected readonly protocol: Protocol;
   protected readonly scope: CallScope;
-  protected trailer: HeaderList = noHeaders;
   protected readonly ownsScope: boolean;
   readonly #deadline: Deadline;
   readonly #startedMs: number;
-  #info: PickInfo;
   #request: WireRequest | undefined;
-  /** Of the attempt under way, until its outcome is reported. */
-  #connection: Connection | undefined;
-  #stream: Stream | undefined;
-  #end: StreamEnd | undefined;
-  #pickedMs = 0;
-  #firstByteMs: number | undefined;
+  /** Those under way: nearly always one. */
+  #attempt: Attempt | undefined;
+  #others: readonly Attempt[] = none;
+  /** Made when there is more to decide than the first attempt. */
   #tries: Tries | undefined;
-  /** Before the next attempt, or until a stream is cancelled that lingers. */
+  /** The further attempt for one whose connection is suspect. There is one at most. */
+  #rescue: Attempt | undefined;
+  /** Until the next attempt. */
   #timer: Timer | undefined;
-  #lingered = 0;
+  /** Whether an attempt is to follow that is decided upon. */
+  #isDue = false;
   #isSettled = false;
 
-  constructor({ context, plan, protocol, scope, ownsScope, deadline }: CallInit) {
+  constructor({ context, plan, protocol, scope, ownsScope, deadline, contextValues }: CallInit) {
     this.context = context;
     this.plan = plan;
     this.protocol = protocol;
     this.scope = scope;
     this.ownsScope = ownsScope;
+    this.contextValues = contextValues;
     this.#deadline = deadline;
-    this.#info = plan.info;
     this.#startedMs = context.clock.now();
-    context.budget.deposit();
+    context.channel.retryBudget.deposit();
+    context.rescues.deposit();
     scope.add(this);
   }
 
-  /** Sends the request, or its first messages. */
-  protected abstract send(stream: Stream): void;
-  /** The head of the response. May throw the error of the call. */
-  protected abstract respond(status: number, headers: HeaderList): void;
-  /** Bytes of the response's body. May throw the error of the call. */
-  protected abstract receive(chunk: Uint8Array): void;
-  /** END_STREAM arrived. Has to `succeed` or to `fail`. */
-  protected abstract complete(): void;
-  /** The call failed. */
-  protected abstract rejected(error: ConnectError): void;
-  /** Whether all of the request was sent. */
-  protected abstract readonly isSent: boolean;
+  /** What policies see of the request, where it is one message. */
+  abstract readonly message: unknown;
+  protected abstract createAttempt(previous: number): Attempt;
+  /** The call failed, with `attempt` if it was one that ended it. */
+  protected abstract rejected(error: ConnectError, attempt: Attempt | undefined): void;
   /** Whether another attempt can send all of the request. */
   protected abstract readonly isReplayable: boolean;
   /** Whether the caller has got part of the response, so that no other attempt can follow. */
   protected abstract readonly isAnswering: boolean;
 
-  protected get isSettled(): boolean {
+  // what policies see
+
+  get path(): string {
+    return this.plan.name;
+  }
+
+  get avoid(): ReadonlySet<string> | undefined {
+    return this.#tries?.endpoints;
+  }
+
+  /** Of the request as it is sent, but for the timeout. */
+  header(name: string): string | undefined {
+    const { own, shared } = (this.#request as WireRequest).headers;
+    return headerValue(own, name) ?? headerValue(shared, name);
+  }
+
+  // what attempts tell
+
+  get isSettled(): boolean {
     return this.#isSettled;
   }
 
-  protected get stream(): Stream | undefined {
-    return this.#stream;
+  headOf({ previous }: Attempt, nowMs: number): RequestHead {
+    const { method, path, headers } = this.#request as WireRequest;
+    const endStream = method === "GET";
+    const { shared, own, hasTimeout } = headers;
+    if (!hasTimeout && previous === 0) return { method, path, headers: shared, furtherHeaders: own, endStream };
+    // those of a caller may be of the RPC that it serves
+    const further = previous === 0 ? [...own] : own.filter(([name]) => name !== previousAttempts);
+    if (hasTimeout) {
+      const { timeoutMs = 0, deadlineMs } = this.#deadline;
+      const left = Math.min(Math.max(deadlineMs - nowMs, 1), timeoutMs);
+      further.push([this.protocol.timeoutHeader, this.protocol.timeoutValue(left)]);
+    }
+    if (previous > 0) further.push([previousAttempts, String(previous)]);
+    return { method, path, headers: shared, furtherHeaders: further, endStream };
+  }
+
+  /** Whether a connection that was picked is for this attempt. */
+  takes(connection: Connection, attempt: Attempt): boolean {
+    if (attempt !== this.#rescue) return true;
+    const isBetter = !connection.suspect && this.avoid?.has(connection.endpoint.key) !== true;
+    if (isBetter && this.#attempt?.isSilent === true && !this.isAnswering && this.context.rescues.withdraw())
+      return true;
+    this.#dropRescue(attempt);
+    this.#rescueLater();
+    return false;
+  }
+
+  /** There is no connection for it. */
+  unpicked(error: ConnectError, attempt: Attempt): void {
+    if (attempt === this.#rescue) {
+      this.#dropRescue(attempt);
+      this.#rescueLater();
+    } else if (this.#leave(attempt) && !this.#isDue) this.fail(this.scope.error ?? error);
+    else attempt.finish(error);
+  }
+
+  /** The server answered with an error, which may be that its answer cannot be understood. */
+  answered(error: ConnectError, attempt: Attempt, linger: boolean): void {
+    attempt.finish(error, linger);
+    if (!this.#isSettled) this.#judge(error, undefined, attempt);
+  }
+
+  /** Its stream broke. */
+  broke(end: BrokenEnd, attempt: Attempt): void {
+    // a server may reset what is late a moment before our timer fires
+    const error = this.scope.expired() ?? brokenError(end);
+    if (this.#isSettled) return; // by its scope
+    attempt.finish(error);
+    if (!this.#isSettled) this.#judge(error, end, attempt);
+  }
+
+  /** Its connection does not answer: one more attempt elsewhere may be sooner (see `Rescues`). */
+  suspected(attempt: Attempt): void {
+    if (!this.plan.resending.isRescuable || this.#isSettled || this.#rescue !== undefined) return;
+    if (this.isAnswering || this.#tries?.hasMore === false) return;
+    this.#timer?.cancel();
+    this.#timer = this.#after(this.context.random() * rescueSpreadMs, () => this.#rescueFrom(attempt));
+  }
+
+  /** What ends it from outside. */
+  ended(error: ConnectError): void {
+    this.fail(error);
+  }
+
+  /** Ends the call, and what is under way: with `attempt`, if it was one that ended it. */
+  fail(error: ConnectError, attempt?: Attempt): void {
+    if (this.#isSettled) return;
+    this.#settle();
+    this.#finishBut(undefined, attempt === undefined ? error : superseded);
+    this.rejected(error, attempt);
   }
 
   /** Begins the first attempt. */
   protected start(request: WireRequest): void {
     this.#request = request;
-    this.#pick();
-  }
-
-  picked(connection: Connection): void {
-    if (this.#isSettled) return;
-    this.#connection = connection;
-    this.#pickedMs = this.context.clock.now();
-    this.#firstByteMs = undefined;
-    this.#end = undefined;
-    this.trailer = noHeaders;
-    try {
-      this.#stream = connection.open(this.#head(), this);
-    } catch (thrown) {
-      const error = toConnectError(thrown);
-      this.#end = { kind: "broken", fate: "unsent", errorCode: undefined, error };
-      this.fail(error);
+    const attempt = this.createAttempt(0);
+    this.#attempt = attempt;
+    if (this.plan.resending.hedging === undefined) {
+      this.context.channel.pick(this, attempt, this.scope.outerSignal);
       return;
     }
-    this.send(this.#stream);
+    this.#hedgeLater();
+    this.context.channel.pick(this, attempt, attempt.waiting);
   }
 
-  failed(error: Error): void {
-    this.fail(this.scope.error ?? toConnectError(error, Code.Unavailable));
+  /** This attempt is the answer: no other goes on. */
+  protected choose(attempt: Attempt): void {
+    this.#timer?.cancel();
+    this.#isDue = false;
+    if (attempt === this.#rescue && !this.#isSettled) this.context.rescues.won();
+    if (this.#others !== none) this.#finishBut(attempt, superseded);
   }
 
-  ended(error: ConnectError): void {
-    this.fail(error);
-  }
-
-  headers(status: number, headers: HeaderList): void {
-    if (this.#isSettled) return;
-    this.#firstByteMs = this.context.clock.now() - this.#pickedMs;
-    try {
-      this.respond(status, headers);
-    } catch (error) {
-      this.#misunderstood(error);
-    }
-  }
-
-  data(chunk: Uint8Array): void {
-    if (this.#isSettled) {
-      this.#lingered += chunk.byteLength;
-      if (this.#lingered > lingerBytes) this.#cancel(abandoned);
-      return;
-    }
-    try {
-      this.receive(chunk);
-    } catch (error) {
-      this.#misunderstood(error);
-    }
-  }
-
-  abstract drained(): void;
-
-  trailers(trailers: HeaderList): void {
-    this.trailer = trailers;
-  }
-
-  closed(end: StreamEnd): void {
-    this.#end = end;
-    this.#stream = undefined;
-    if (this.#isSettled) {
-      this.#timer?.cancel();
-      return;
-    }
-    if (end.kind === "complete") this.complete();
-    else this.#broken(end);
+  /** The call is done well. */
+  protected succeed(attempt: Attempt): void {
+    this.choose(attempt);
+    this.#settle();
+    attempt.finish(undefined);
   }
 
   /** Leaves the scope, and ends it if it is the call's own. */
@@ -200,109 +229,128 @@ export abstract class Call implements PickHandler, StreamListener, Scoped {
     if (this.ownsScope) this.scope.close();
   }
 
-  /** The call is done well. */
-  protected succeed(): void {
-    this.#settle();
-    this.#report(0);
-  }
-
-  /**
-   * Ends the call. Its stream is cancelled; one whose peer has said all that counts, `linger`, may end by itself: servers
-   * count resets.
-   */
-  protected fail(error: ConnectError, linger = false): void {
-    if (this.#isSettled) return;
-    this.#settle();
-    this.#report(error.code as number as StatusCode);
-    if (linger && this.isSent && this.#stream !== undefined) {
-      this.#timer = this.context.clock.setTimeout(() => this.#cancel(error), lingerMs);
-    } else this.#cancel(error);
-    this.rejected(error);
-  }
-
-  #pick(): void {
-    this.context.channel.pick(this.#info, this, this.scope.outerSignal);
-  }
-
-  #head(): RequestHead {
-    const { method, path, headers } = this.#request as WireRequest;
-    const endStream = method === "GET";
-    const { shared, own, hasTimeout } = headers;
-    if (!hasTimeout) return { method, path, headers: shared, furtherHeaders: own, endStream };
-    const { timeoutMs = 0, deadlineMs } = this.#deadline;
-    const left = Math.min(Math.max(deadlineMs - this.#pickedMs, 1), timeoutMs);
-    const timeout = [this.protocol.timeoutHeader, this.protocol.timeoutValue(left)] as const;
-    return {
-      method,
-      path,
-      headers: shared,
-      furtherHeaders: own.length === 0 ? [timeout] : [...own, timeout],
-      endStream,
-    };
-  }
-
-  /** The response is not what it should be. */
-  #misunderstood(error: unknown): void {
-    this.fail(toConnectError(error), true);
-  }
-
-  #broken(end: BrokenEnd): void {
-    // a server may reset what is late a moment before our timer fires
-    const error = this.scope.expired() ?? brokenError(end);
-    if (this.#isSettled) return; // by its scope
-    const connection = this.#connection as Connection;
-    this.#report(error.code as number as StatusCode);
-    if (this.isAnswering) {
-      this.fail(error);
+  #judge(error: ConnectError, end: BrokenEnd | undefined, attempt: Attempt): void {
+    // one that still looks for a connection is none to wait for
+    if (this.#rescue !== undefined && this.#rescue.connection === undefined) this.#dropRescue(this.#rescue);
+    const isAlone = this.#leave(attempt);
+    const { retry, hedging } = this.plan.resending;
+    if (this.isAnswering || (end === undefined && retry === undefined && hedging === undefined)) {
+      this.fail(error, attempt);
       return;
     }
-    this.#tries ??= new Tries({
-      isIdempotent: this.plan.isIdempotent,
-      budget: this.context.budget,
-      clock: this.context.clock,
-      random: this.context.random,
-      startedMs: this.#startedMs,
-    });
-    const wait = this.#tries.waitBeforeNext(connection, end);
-    if (wait === undefined) this.fail(this.#tries.describe(error));
-    else if (!this.isReplayable) {
-      this.fail(this.#tries.describe(error, "too much of the request was sent to keep it"));
-    } else this.#again(wait, this.#tries);
+    const tries = this.#triesSoFar;
+    if (attempt.connection !== undefined) tries.endpoints.add(attempt.connection.endpoint.key);
+    const { isReplayable } = this;
+    const verdict = tries.judge({ error, end, isAlone, isDue: this.#isDue, isReplayable });
+    if (verdict.kind === "fail") {
+      if (end === undefined && attempt === this.#rescue) this.context.rescues.won();
+      this.fail(tries.lastError, attempt);
+    } else if (verdict.kind === "again") this.#again(verdict.waitMs);
   }
 
-  #again(wait: number, tries: Tries): void {
-    this.#info = { path: this.plan.info.path, avoid: tries.endpoints };
-    const pick = (): void => {
-      if (!this.#isSettled) this.#pick();
+  /** Made when it is needed: most calls are done with their first attempt. */
+  get #triesSoFar(): Tries {
+    if (this.#tries === undefined) {
+      const { clock, random, channel } = this.context;
+      const { retry, hedging, isIdempotent } = this.plan.resending;
+      const init = { budget: channel.retryBudget, clock, random, startedMs: this.#startedMs, isIdempotent };
+      this.#tries = hedging === undefined ? new Retries(init, retry) : new Hedges(init, hedging);
+    }
+    return this.#tries;
+  }
+
+  #again(waitMs: number): void {
+    this.#isDue = true;
+    this.#timer?.cancel();
+    const begin = (): void => {
+      if (!this.#isDue) return;
+      this.#isDue = false;
+      if (this.#tries?.isStopped === true) {
+        if (this.#attempt === undefined) this.fail(this.#tries.lastError);
+      } else this.#begin();
     };
     // not within the event: what else it says of the connection counts for the pick
-    if (wait === 0) queueMicrotask(pick);
-    else this.#timer = this.context.clock.setTimeout(pick, wait, { ref: true });
+    if (waitMs === 0) queueMicrotask(begin);
+    else this.#timer = this.#after(waitMs, begin);
   }
 
-  #cancel(reason: Error): void {
-    this.#timer?.cancel();
-    const stream = this.#stream;
-    this.#stream = undefined;
-    stream?.cancel(reason);
+  /** Begins a further attempt. */
+  #begin(isRescue = false): void {
+    const tries = this.#triesSoFar;
+    for (const { connection } of this.#all) if (connection !== undefined) tries.endpoints.add(connection.endpoint.key);
+    const attempt = this.createAttempt(tries.begin());
+    if (isRescue) this.#rescue = attempt;
+    if (this.#attempt === undefined) this.#attempt = attempt;
+    else this.#others = [...this.#others, attempt];
+    this.#hedgeLater();
+    this.context.channel.pick(this, attempt, attempt.waiting);
+  }
+
+  #hedgeLater(): void {
+    const tries = this.plan.resending.hedging === undefined ? undefined : (this.#triesSoFar as Hedges);
+    if (tries?.delayMs !== undefined) this.#timer = this.#after(tries.delayMs, () => this.#hedge(tries));
+  }
+
+  #hedge(tries: Hedges): void {
+    if (this.isAnswering || !this.isReplayable) return;
+    const isWaiting = this.#all.some(({ connection }) => connection === undefined);
+    if (isWaiting) this.#timer = this.#after(queuedHedgeMs, () => this.#hedge(tries));
+    else if (tries.mayBegin()) this.#begin();
+  }
+
+  #rescueFrom(attempt: Attempt): void {
+    if (attempt === this.#attempt && attempt.isSilent && !this.isAnswering) this.#begin(true);
+  }
+
+  /** Looks again while the first attempt stays where it is. */
+  #rescueLater(): void {
+    const attempt = this.#attempt;
+    if (attempt?.isSilent !== true) return;
+    const ms = rescueSpreadMs * (1 + this.context.random());
+    this.#timer = this.#after(ms, () => this.#rescueFrom(attempt));
+  }
+
+  /** There is no connection for it that is better. */
+  #dropRescue(rescue: Attempt): void {
+    this.#leave(rescue);
+    this.#rescue = undefined;
+    this.#tries?.takeBack();
+    rescue.finish(superseded);
+  }
+
+  get #all(): readonly Attempt[] {
+    return this.#attempt === undefined ? none : [this.#attempt, ...this.#others];
+  }
+
+  /** Returns whether no other is under way. */
+  #leave(attempt: Attempt): boolean {
+    if (attempt !== this.#attempt) this.#others = this.#others.filter((other) => other !== attempt);
+    else {
+      this.#attempt = this.#others[0];
+      this.#others = this.#others.slice(1);
+    }
+    return this.#attempt === undefined;
+  }
+
+  #finishBut(chosen: Attempt | undefined, error: ConnectError): void {
+    const all = this.#all;
+    this.#attempt = chosen;
+    this.#others = none;
+    for (const attempt of all) if (attempt !== chosen) attempt.finish(error);
+  }
+
+  #after(ms: number, act: () => void): Timer {
+    const { clock } = this.context;
+    return clock.setTimeout(act, ms, { ref: true });
   }
 
   #settle(): void {
     this.#isSettled = true;
+    this.#isDue = false;
     this.#timer?.cancel();
     this.release();
   }
-
-  #report(code: StatusCode): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    this.#connection = undefined;
-    const end = this.#end;
-    const isAnswered = end === undefined ? this.#firstByteMs !== undefined : end.kind === "complete";
-    const fate: StreamFate = isAnswered ? "answered" : end?.kind === "broken" ? end.fate : "ambiguous";
-    const durationMs = this.context.clock.now() - this.#pickedMs;
-    this.context.channel.report(connection, this.#info, { code, fate, firstByteMs: this.#firstByteMs, durationMs });
-  }
 }
 
-const abandoned = new Error("the response went on after its RPC had ended");
+const none: readonly Attempt[] = [];
+const superseded = new ConnectError("another attempt was the answer", Code.Canceled);

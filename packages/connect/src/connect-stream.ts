@@ -75,7 +75,9 @@ class StreamResponse implements Response {
       throw new ConnectError("protocol error: received extra EndStreamResponse", Code.InvalidArgument);
     }
     this.#hasEnded = true;
-    this.trailer = parseEndStream(data, this.header);
+    const { trailer, error } = parseEndStream(data, this.header);
+    this.trailer = trailer;
+    if (error !== undefined) throw error;
   }
 
   end(): void {
@@ -84,8 +86,8 @@ class StreamResponse implements Response {
   }
 }
 
-/** The trailers of an EndStreamResponse. Throws the error that it states, and InvalidArgument when it is malformed. */
-function parseEndStream(data: Uint8Array, header: HeaderList): HeaderList {
+/** An EndStreamResponse. Throws InvalidArgument when it is malformed. */
+function parseEndStream(data: Uint8Array, header: HeaderList): EndStream {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder().decode(data));
@@ -93,8 +95,13 @@ function parseEndStream(data: Uint8Array, header: HeaderList): HeaderList {
   if (!isObject(json)) throw malformed(invalid);
   const { metadata = {}, error } = json;
   const trailer = readMetadata(metadata);
-  if (error === undefined || error === null) return trailer;
-  throw readError(error, Code.Unknown, trailer, header) ?? malformed(invalid);
+  if (error === undefined || error === null) return { trailer, error: undefined };
+  return { trailer, error: readError(error, Code.Unknown, trailer, header) ?? malformed(invalid) };
+}
+
+interface EndStream {
+  readonly trailer: HeaderList;
+  readonly error: ConnectError | undefined;
 }
 
 function readMetadata(metadata: unknown): HeaderList {

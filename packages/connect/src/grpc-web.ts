@@ -120,9 +120,8 @@ class StreamResponse implements Response {
     this.#expectBody();
     if (this.#hasTrailer) throw new ConnectError("protocol error: received extra trailer", Code.InvalidArgument);
     this.#hasTrailer = true;
-    const trailer = parseTrailer(data);
-    checkTrailers(trailer, this.header);
-    this.trailer = trailer;
+    this.trailer = parseTrailer(data);
+    checkTrailers(this.trailer, this.header);
   }
 
   end(): void {

@@ -1,7 +1,7 @@
 import type { DescMethod, DescMethodStreaming, DescMethodUnary } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
-import type { PickInfo } from "@evenkeel/core";
 import type { ProtocolOptions } from "./options.ts";
+import type { Resending, ResendingRules } from "./resending.ts";
 import { createSerialization, type Serialization } from "./serialization.ts";
 
 /** What is known of a method before it is called, on one transport. */
@@ -11,9 +11,9 @@ export interface MethodPlan<M extends DescMethod = DescMethodUnary | DescMethodS
   readonly url: string;
   /** `:path`: that of the URL. */
   readonly path: string;
-  readonly info: PickInfo;
-  /** Whether it may be sent again when nobody knows what became of it. */
-  readonly isIdempotent: boolean;
+  /** `/package.Service/Method`, as picks and reports name it. */
+  readonly name: string;
+  readonly resending: Resending;
   /** Whether it is sent as GET. */
   readonly isGet: boolean;
   readonly serialization: Serialization;
@@ -22,10 +22,12 @@ export interface MethodPlan<M extends DescMethod = DescMethodUnary | DescMethodS
 /** The plans of a transport, each made when it is first asked for. */
 export class MethodPlans {
   readonly #options: ProtocolOptions;
+  readonly #rules: ResendingRules;
   readonly #plans = new WeakMap<DescMethod, MethodPlan<DescMethod>>();
 
-  constructor(options: ProtocolOptions) {
+  constructor(options: ProtocolOptions, rules: ResendingRules) {
     this.#options = options;
+    this.#rules = rules;
   }
 
   of<M extends DescMethod>(method: M): MethodPlan<M> {
@@ -40,16 +42,16 @@ export class MethodPlans {
 
   #create(method: DescMethod): MethodPlan<DescMethod> {
     const { baseUrl, useHttpGet } = this.#options;
-    const { NO_SIDE_EFFECTS, IDEMPOTENT } = MethodOptions_IdempotencyLevel;
+    const { NO_SIDE_EFFECTS } = MethodOptions_IdempotencyLevel;
     const { idempotency, input, output } = method;
-    const path = `/${method.parent.typeName}/${method.name}`;
-    const url = `${baseUrl.replace(/\/$/, "")}${path}`;
+    const name = `/${method.parent.typeName}/${method.name}`;
+    const url = `${baseUrl.replace(/\/$/, "")}${name}`;
     return {
       method,
       url,
       path: pathOf(url),
-      info: { path },
-      isIdempotent: idempotency === NO_SIDE_EFFECTS || idempotency === IDEMPOTENT,
+      name,
+      resending: this.#rules.of(method),
       isGet: useHttpGet && method.methodKind === "unary" && idempotency === NO_SIDE_EFFECTS,
       serialization: createSerialization(input, output, this.#options),
     };

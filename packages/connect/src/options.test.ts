@@ -31,6 +31,64 @@ describe("options that are wrong throw at creation and name themselves", () => {
     [{ baseUrl, readMaxBytes: 0 }, /readMaxBytes: expected an integer from 1/],
     [{ baseUrl, writeMaxBytes: 2 ** 33 }, /writeMaxBytes: expected an integer/],
     [{ baseUrl, defaultTimeoutMs: Number.NaN }, /defaultTimeoutMs: expected a number/],
+    [{ baseUrl, retries: 3 }, /^retries: no option of a transport, which has .*\bretry\b/],
+    [{ baseUrl, retry: true }, /^retry: expected an object, or false, got true/],
+    [{ baseUrl, retry: null }, /^retry: expected an object, or false, got null/],
+    [{ baseUrl, retry: { attempts: 3 } }, /^attempts: no option of retry, which has maxAttempts/],
+    [{ baseUrl, retry: { maxAttempts: 1 } }, /^retry\.maxAttempts: expected an integer from 2 to 5, got 1/],
+    [{ baseUrl, retry: { maxAttempts: 6 } }, /^retry\.maxAttempts/],
+    [{ baseUrl, retry: { maxAttempts: 2.5 } }, /^retry\.maxAttempts/],
+    [{ baseUrl, retry: { initialBackoffMs: 0 } }, /^retry\.initialBackoffMs: expected more than 0/],
+    [
+      { baseUrl, retry: { maxBackoffMs: Number.POSITIVE_INFINITY } },
+      /^retry\.maxBackoffMs: expected at most 2147483647/,
+    ],
+    [{ baseUrl, retry: { initialBackoffMs: 2_000 } }, /^retry\.maxBackoffMs: expected at least .* 2000, got 1000/],
+    [{ baseUrl, retry: { backoffMultiplier: 0.5 } }, /^retry\.backoffMultiplier: expected a number from 1 to 100/],
+    [
+      { baseUrl, retry: { retryableCodes: [] } },
+      /^retry\.retryableCodes: expected codes such as \[Code\.Unavailable\]/,
+    ],
+    [{ baseUrl, retry: { retryableCodes: ["unavailable"] } }, /^retry\.retryableCodes/],
+    [{ baseUrl, retry: { retryableCodes: [0] } }, /^retry\.retryableCodes/],
+    [{ baseUrl, retry: { methods: [] } }, /^retry\.methods: expected an object/],
+    [
+      { baseUrl, retry: { methods: { "/a.B/C": {} } } },
+      /^retry\.methods: expected "package\.Service\/Method" or .*"\/a\.B\/C"/,
+    ],
+    [{ baseUrl, retry: { methods: { "a.B/": {} } } }, /^retry\.methods: expected/],
+    [{ baseUrl, retry: { methods: { "": {} } } }, /^retry\.methods: expected/],
+    [
+      { baseUrl, retry: { methods: { "a.B": true } } },
+      /^retry\.methods\["a\.B"\]: expected an object, or false, got true/,
+    ],
+    [{ baseUrl, retry: { methods: { "a.B": { methods: {} } } } }, /^methods: no option of retry\.methods\["a\.B"\]/],
+    [
+      { baseUrl, retry: { maxBackoffMs: 60, methods: { "a.B": { initialBackoffMs: 70 } } } },
+      /^retry\.methods\["a\.B"\]\.maxBackoffMs/,
+    ],
+    [
+      { baseUrl, hedging: { maxAttempts: 9, hedgingDelayMs: 1 } },
+      /^hedging\.maxAttempts: expected an integer from 2 to 5/,
+    ],
+    [{ baseUrl, hedging: { hedgingDelayMs: -1 } }, /^hedging\.hedgingDelayMs: expected a number from 0/],
+    [{ baseUrl, hedging: { hedgingDelay: 5 } }, /^hedgingDelay: no option of hedging/],
+    [{ baseUrl, hedging: { maxAttempts: 3 } }, /^hedging\.hedgingDelayMs: expected milliseconds, got none/],
+    [{ baseUrl, hedging: {} }, /^hedging\.hedgingDelayMs: expected milliseconds, got none/],
+    [
+      { baseUrl, hedging: { methods: { "a.B": {} } } },
+      /^hedging\.methods\["a\.B"\]\.hedgingDelayMs: expected milliseconds/,
+    ],
+    [{ baseUrl, hedging: { hedgingDelayMs: 1, nonFatalCodes: [99] } }, /^hedging\.nonFatalCodes: expected codes/],
+    [{ baseUrl, retry: { maxAttempts: 3 }, hedging: { hedgingDelayMs: 1 } }, /^hedging with retry\.maxAttempts: /],
+    [
+      { baseUrl, retry: { methods: { "a.B/C": {} } }, hedging: { methods: { "a.B/C": { hedgingDelayMs: 1 } } } },
+      /^hedging\.methods\["a\.B\/C"\] with retry\.methods\["a\.B\/C"\]: a method is either/,
+    ],
+    [{ baseUrl, retryBudget: { ratio: -1 } }, /^retryBudget\.ratio: expected a number from 0 to 10, got -1/],
+    [{ baseUrl, retryBudget: { minPerSecond: Number.NaN } }, /^retryBudget\.minPerSecond: expected a number/],
+    [{ baseUrl, retryBudget: { perSecond: 1 } }, /^perSecond: no option of retryBudget, which has ratio, minPerSecond/],
+    [{ baseUrl, retryBudget: 5 }, /^retryBudget: expected an object of options, got 5/],
     [{ baseUrl, healthCheck: true }, /healthCheck must be \{ service, timeoutMs\? \} or \{ path, .* got true/],
     [{ baseUrl, healthCheck: null }, /healthCheck must be .* got null/],
     [{ baseUrl, healthCheck: { serviceName: "" } }, /healthCheck must be .* got the key serviceName/],
@@ -50,6 +108,10 @@ describe("options that are wrong throw at creation and name themselves", () => {
     expect(() => createGrpcTransport({ baseUrl, channel, healthCheck: { service: "" } })).toThrow(
       /healthCheck with channel: give it to the transport that made the channel/,
     );
+    expect(() => createGrpcTransport({ baseUrl, channel, retryBudget: {} })).toThrow(
+      /retryBudget with channel: give it to the transport that made the channel/,
+    );
+    expect(createGrpcTransport({ baseUrl, channel, retry: { maxAttempts: 2 } }).channel).toBe(channel);
     expect(createGrpcTransport({ baseUrl, channel }).channel).toBe(channel);
     expect(createGrpcTransport({ baseUrl: `${baseUrl}/api`, channel }).channel).toBe(channel);
     for (const other of ["https://orders.test:8080", "http://orders.test", "http://payments.test:8080"]) {
@@ -58,6 +120,25 @@ describe("options that are wrong throw at creation and name themselves", () => {
       );
     }
   });
+});
+
+it("retries and hedges of different methods go together", () => {
+  const hedged = { hedgingDelayMs: 0 };
+  for (const options of [
+    { retry: { maxAttempts: 2 }, hedging: { methods: { "a.B/C": hedged } } },
+    { retry: { methods: { "a.B": {}, Health: false } }, hedging: { methods: { "a.B/C": hedged, "a.B/D": false } } },
+    { retry: { methods: { "a.B/C": { maxAttempts: 5 } } }, hedging: hedged },
+    { retry: false, hedging: { ...hedged, methods: { "a.B": { maxAttempts: 4 } } } },
+    { retry: { methods: { "a.B/C": false } }, hedging: { methods: { "a.B/C": hedged } } },
+    { retry: {}, hedging: false },
+  ] as const) {
+    createGrpcTransport({ baseUrl, ...options });
+  }
+});
+
+it("options that are undefined are not given, also unknown ones", () => {
+  const options = { baseUrl, retry: undefined, sessionManager: undefined, other: undefined };
+  createGrpcTransport(options as unknown as ConnectTransportOptions);
 });
 
 describe('httpVersion "1.1"', () => {

@@ -1,12 +1,21 @@
 import type { BinaryReadOptions, BinaryWriteOptions, JsonReadOptions, JsonWriteOptions } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import type { Compression } from "@connectrpc/connect/protocol";
-import { type Channel, durationOption, type Policy, parseTarget, type ResolverFactory } from "@evenkeel/core";
+import {
+  type Channel,
+  type ChannelOptions,
+  checkKeys,
+  durationOption,
+  type Policy,
+  parseTarget,
+  type ResolverFactory,
+} from "@evenkeel/core";
 import type { HealthCheck } from "@evenkeel/health";
 import type { NodeOptions } from "@evenkeel/http2";
 import { compressionBrotli, compressionGzip } from "./compression.ts";
 import { http1Channels } from "./http1/channels.ts";
 import type { Http1NodeOptions } from "./http1/node-options.ts";
+import type { HedgingOptions, RetryOptions } from "./resending-options.ts";
 
 /** The options that all transports share: connect-node's, with its defaults, and ours. All times in milliseconds. */
 export type TransportOptions = CommonOptions & (Http2Options | Http1Options);
@@ -32,6 +41,15 @@ interface CommonOptions {
    * answers. Default: every ready connection is healthy.
    */
   readonly healthCheck?: HealthCheck;
+  /**
+   * Which RPCs are sent again when they failed. Default: those of methods that are idempotent by their
+   * `idempotency_level`, on `Unavailable`, 3 attempts in all. `false`: none but those that never happened.
+   */
+  readonly retry?: RetryOptions | false;
+  /** Which RPCs are sent to a further pod while the first one has not answered. Default none. */
+  readonly hedging?: HedgingOptions | false;
+  /** How much retries and hedges may add to the load. Default a fifth of the RPCs, and 10 per second. */
+  readonly retryBudget?: NonNullable<ChannelOptions["retryBudget"]>;
   /** Without a byte of the peer, until it is pinged. HTTP/2 only, as the next two. Default `Infinity`: never. */
   readonly pingIntervalMs?: number;
   /** Whether connections without a stream are pinged. Default false. */
@@ -151,8 +169,28 @@ const channelOptions = [
   "waitForReady",
   "nodeOptions",
   "healthCheck",
+  "retryBudget",
   ...pingOptions,
   "idleConnectionTimeoutMs",
+];
+
+const ownOptions = [
+  "baseUrl",
+  "httpVersion",
+  "channel",
+  "retry",
+  "hedging",
+  "useBinaryFormat",
+  "interceptors",
+  "jsonOptions",
+  "binaryOptions",
+  "acceptCompression",
+  "sendCompression",
+  "compressMinBytes",
+  "readMaxBytes",
+  "writeMaxBytes",
+  "defaultTimeoutMs",
+  "useHttpGet",
 ];
 
 /** gRPC's own: throws a `TypeError` where the transport would speak HTTP/1.1. */
@@ -167,6 +205,9 @@ function checkUnsupported(options: TransportOptions): void {
     const instead = "leave it out; to share connections pass the channel of another transport as channel";
     throw new TypeError(`sessionManager is not supported: ${instead}`);
   }
+  const names = Object.keys(options).filter((name) => isGiven(options, name));
+  checkKeys("a transport", Object.fromEntries(names.map((name) => [name, true])), [...ownOptions, ...channelOptions]);
+  if (options.retryBudget !== undefined) checkKeys("retryBudget", options.retryBudget, ["ratio", "minPerSecond"]);
   if (isGiven(options, "httpVersion") && options.httpVersion !== "2" && options.httpVersion !== "1.1") {
     throw new TypeError(`httpVersion: expected "1.1" or "2", got ${JSON.stringify(options["httpVersion"])}`);
   }

@@ -34,11 +34,25 @@ describe("Replay", () => {
       })(),
       asItIs,
     );
-    const first = take(replay.replay(), 1);
+    const left = replay.replay()[Symbol.asyncIterator]();
+    const first = left.next();
+    await left.return?.();
     const second = take(replay.replay(), 1);
     resolve(7);
-    expect(await first).toEqual([]);
+    expect(await first).toEqual({ done: true, value: undefined });
     expect(await second).toEqual([7]);
+  });
+
+  it("gives several attempts at once the whole sequence, and ends them all when it is closed", async () => {
+    const replay = new Replay(numbers(3), asItIs);
+    await replay.peek();
+    const attempts = [replay.replay(), replay.replay()];
+    expect(await Promise.all(attempts.map((attempt) => take(attempt, 9)))).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+    replay.close(undefined);
+    expect(await take(replay.replay(), 9)).toEqual([]);
   });
 
   it("keeps nothing after commit, and loses nothing", async () => {

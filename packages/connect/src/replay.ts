@@ -12,7 +12,8 @@ export class Replay<S, T> {
   #committed = false;
   #pending: Promise<void> | undefined;
   #end: { readonly error?: unknown } | undefined;
-  #attempt = 0;
+  #isDone = false;
+  #isClosed = false;
 
   constructor(messages: AsyncIterable<S>, encode: (message: S) => T | Promise<T>) {
     this.#messages = messages;
@@ -24,14 +25,29 @@ export class Replay<S, T> {
     return !this.#committed;
   }
 
-  /** No further attempt follows: what is sent is not kept. */
+  /** Whether the source has ended. */
+  get isDone(): boolean {
+    return this.#isDone;
+  }
+
+  /** Reads the first message, if it is not read yet. Rejects with the error of the source. */
+  async peek(): Promise<void> {
+    if (this.#kept.length === 0 && this.#end === undefined) {
+      this.#pending ??= this.#read();
+      await this.#pending;
+    }
+    if (this.#end !== undefined && "error" in this.#end) throw this.#end.error;
+  }
+
+  /** No further attempt follows, and one alone goes on: what is sent is not kept. */
   commit(): void {
     this.#committed = true;
   }
 
   /** Nothing is read any more: tells the source, with `error` if there is one. */
   close(error: Error | undefined): void {
-    this.#attempt++;
+    this.#isClosed = true;
+    if (this.#isDone) return;
     // what becomes of it is the source's own matter
     const ignore = (): void => {};
     try {
@@ -51,9 +67,8 @@ export class Replay<S, T> {
     return this.#committed && this.#pending === undefined && this.#end === undefined;
   }
 
-  /** The whole sequence, for one attempt; the iterables of earlier attempts end. */
+  /** The whole sequence, for one attempt, until that leaves it by `return`. */
   replay(): AsyncIterable<T> {
-    const attempt = ++this.#attempt;
     let position = 0;
     let givenUp = false;
     const giveUp = (): IteratorResult<T> => {
@@ -61,7 +76,7 @@ export class Replay<S, T> {
       return { done: true, value: undefined };
     };
     const next = (): Promise<IteratorResult<T>> => {
-      const isDirect = this.#isDirect && !givenUp && attempt === this.#attempt && position === this.#kept.length;
+      const isDirect = this.#isDirect && !givenUp && !this.#isClosed && position === this.#kept.length;
       if (!isDirect) return nextKept();
       this.#kept = [];
       position = 0;
@@ -69,7 +84,7 @@ export class Replay<S, T> {
     };
     const nextKept = async (): Promise<IteratorResult<T>> => {
       for (;;) {
-        if (givenUp || attempt !== this.#attempt) return giveUp();
+        if (givenUp || this.#isClosed) return giveUp();
         if (position < this.#kept.length) return { done: false, value: this.#kept[position++] as T };
         if (this.#committed) {
           this.#kept = [];
@@ -97,7 +112,14 @@ export class Replay<S, T> {
   }
 
   async #next(): Promise<IteratorResult<T>> {
-    const result = await this.#source.next();
+    let result: IteratorResult<S>;
+    try {
+      result = await this.#source.next();
+    } catch (error) {
+      this.#isDone = true;
+      throw error;
+    }
+    this.#isDone = result.done === true;
     if (result.done === true) return { done: true, value: undefined };
     const encoded = this.#encode(result.value);
     return { done: false, value: encoded instanceof Promise ? await encoded : encoded };

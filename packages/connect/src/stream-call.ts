@@ -1,14 +1,13 @@
 import type { DescMethodStreaming, Message } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
-import type { HeaderList, Stream, StreamEnd } from "@evenkeel/core";
+import type { ConnectError } from "@connectrpc/connect";
 import { Call, type CallInit } from "./call.ts";
-import { compressedFlag, type Envelope, EnvelopeReader, type EnvelopeTaker } from "./envelope.ts";
+import { compressedFlag, type Envelope } from "./envelope.ts";
 import { cannotDecompress, leftError, toConnectError } from "./errors.ts";
 import { noHeaders, toHeaders } from "./headers.ts";
 import type { MethodPlan } from "./method-plan.ts";
-import type { Response } from "./protocol.ts";
 import type { RequestHeaders } from "./request-headers.ts";
 import { type RequestListener, RequestPump } from "./request-pump.ts";
+import { StreamAttempt } from "./stream-attempt.ts";
 
 /** Bytes of a response that wait for their reader before the sender is held back. */
 const readAheadBytes = 64 * 1024;
@@ -42,13 +41,13 @@ interface Waiting {
  * A streaming RPC on the wire. It is what its connection holds, and holds nothing of its reader but the promises that
  * one waits for: a reader that is gone can be noticed.
  */
-export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
+export class StreamCall extends Call implements RequestListener {
+  readonly pump: RequestPump;
   readonly #init: StreamCallInit;
-  readonly #pump: RequestPump;
   readonly #trailer = new Headers();
   #head: PromiseWithResolvers<StreamHead> | undefined = Promise.withResolvers<StreamHead>();
-  #response: Response | undefined;
-  #reader: EnvelopeReader | undefined;
+  /** The one whose response is handed out. */
+  #answer: StreamAttempt | undefined;
   /** Messages that nobody has asked for yet, from `#first` on. */
   #queue: Envelope[] = [];
   #first = 0;
@@ -57,9 +56,8 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   #isPaused = false;
   /** Readers that wait, the first one first. */
   readonly #waiting: Waiting[] = [];
-  /** Envelopes are being decompressed: the first of the queue, or the one that ends the messages. */
+  /** The first envelope of the queue is being decompressed. */
   #isInflating = false;
-  #isEnding = false;
   /** How the response ended; a reader gets it after the last message. */
   #outcome: { readonly error: ConnectError | undefined } | undefined;
   /** Messages that came are not handed out any more. */
@@ -68,19 +66,20 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   constructor(init: StreamCallInit) {
     super(init);
     this.#init = init;
-    this.#pump = new RequestPump(init.plan, init.messages, this.context.options, this);
-  }
-
-  protected get isSent(): boolean {
-    return this.#pump.isSent;
+    this.pump = new RequestPump(init.plan, init.messages, this.context.options, this);
   }
 
   protected get isReplayable(): boolean {
-    return this.#pump.isReplayable;
+    return this.pump.isReplayable;
   }
 
   protected get isAnswering(): boolean {
-    return this.#response !== undefined;
+    return this.#answer !== undefined;
+  }
+
+  /** The request of a server stream. */
+  get message(): Message | undefined {
+    return this.pump.message;
   }
 
   /** Resolves with the head of the response. Rejects with a `ConnectError`. */
@@ -88,7 +87,14 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
     const { promise } = this.#head as PromiseWithResolvers<StreamHead>;
     const outer = this.scope.ending;
     if (outer !== undefined) this.fail(outer);
-    else this.start({ method: "POST", path: this.#init.path, headers: this.#init.headers });
+    else if (this.plan.method.methodKind !== "server_streaming") this.#begin();
+    else {
+      // policies may choose by the request
+      this.pump.peek().then(
+        () => this.#begin(),
+        (error: unknown) => this.requestFailed(error),
+      );
+    }
     return promise;
   }
 
@@ -121,76 +127,55 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
     this.#read();
   }
 
-  override closed(end: StreamEnd): void {
-    this.#pump.leave();
-    super.closed(end);
-  }
-
   override ended(error: ConnectError): void {
     // what the caller gave up is not read to its end
     this.#cut(error);
     super.ended(error);
   }
 
-  takeEnvelope(flags: number, data: Uint8Array): boolean {
-    const response = this.#response as Response;
-    if (response.endFlag !== 0 && (flags & response.endFlag) !== 0) this.#takeEnd(response, flags, data);
-    else {
-      response.message();
-      this.#queue.push({ flags, data });
-      this.#unread += data.byteLength + messageCost;
-      if (this.#waiting.length > 0) this.#deliver();
-    }
-    return !this.isSettled;
-  }
-
-  drained(): void {
-    this.#pump.drained();
-  }
-
   requestFailed(error: unknown): void {
     this.fail(toConnectError(error));
   }
 
-  protected send(stream: Stream): void {
-    this.#pump.send(stream);
+  // what attempts tell
+
+  /** Handed out when what came with it is read: it may be no more than an error. */
+  headed(attempt: StreamAttempt): void {
+    queueMicrotask(() => {
+      if (!attempt.isOver) this.#answerWith(attempt);
+    });
   }
 
-  protected respond(status: number, headers: HeaderList): void {
-    this.#response = this.protocol.respond(status, headers);
-    this.#reader = new EnvelopeReader(this.context.options.readMaxBytes);
-    this.#pump.commit();
-    this.#head?.resolve({ header: toHeaders(headers), trailer: this.#trailer });
-    this.#head = undefined;
+  received(envelope: Envelope, attempt: StreamAttempt): void {
+    this.#answerWith(attempt);
+    this.#queue.push(envelope);
+    this.#unread += envelope.data.byteLength + messageCost;
+    if (this.#waiting.length > 0) this.#deliver();
   }
 
-  protected receive(chunk: Uint8Array): void {
-    this.#reader?.push(chunk, this);
-    if (this.#unread > readAheadBytes && !this.#isPaused) {
-      this.#isPaused = true;
-      this.stream?.pause();
-    }
+  /** Holds the sender back while too much is unread. */
+  held(attempt: StreamAttempt): void {
+    if (this.#unread <= readAheadBytes || this.#isPaused) return;
+    this.#isPaused = true;
+    attempt.stream?.pause();
   }
 
-  protected complete(): void {
-    if (this.#isEnding) return; // goes on when the last envelope is decompressed
-    try {
-      if (this.#response === undefined) {
-        throw new ConnectError("protocol error: the response has no headers", Code.Internal);
-      }
-      this.#reader?.end();
-      this.#response.end(this.trailer);
-    } catch (error) {
-      this.#showTrailer();
-      this.fail(toConnectError(error));
-      return;
-    }
-    this.#showTrailer();
-    this.succeed();
+  completed(attempt: StreamAttempt): void {
+    this.#answerWith(attempt);
+    this.#showTrailer(attempt);
+    this.succeed(attempt);
     this.#end(undefined);
   }
 
-  protected rejected(error: ConnectError): void {
+  protected createAttempt(previous: number): StreamAttempt {
+    return new StreamAttempt(this, previous);
+  }
+
+  protected rejected(error: ConnectError, attempt: StreamAttempt | undefined): void {
+    if (attempt?.response !== undefined) {
+      this.#answerWith(attempt);
+      this.#showTrailer(attempt);
+    }
     this.#head?.reject(error);
     this.#head = undefined;
     this.#end(error);
@@ -206,30 +191,27 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
     super.release();
   }
 
-  #showTrailer(): void {
-    for (const [name, value] of toHeaders(this.#response?.trailer ?? noHeaders)) this.#trailer.append(name, value);
+  #begin(): void {
+    if (!this.isSettled) this.start({ method: "POST", path: this.#init.path, headers: this.#init.headers });
   }
 
-  #takeEnd(response: Response, flags: number, data: Uint8Array): void {
-    if ((flags & compressedFlag) === 0) {
-      response.endEnvelope(data);
-      return;
-    }
-    if (response.compression === undefined) throw cannotDecompress();
-    this.#isEnding = true;
-    this.#decompressed(data)
-      .then((inflated) => {
-        if (this.isSettled) return;
-        response.endEnvelope(inflated);
-        this.#isEnding = false;
-        if (this.stream === undefined) this.complete();
-      })
-      .catch((error: unknown) => this.fail(toConnectError(error), true));
+  /** Hands out the head of this attempt's response: no other one follows. */
+  #answerWith(attempt: StreamAttempt): void {
+    if (this.#answer !== undefined) return;
+    this.#answer = attempt;
+    this.choose(attempt);
+    this.pump.commit();
+    this.#head?.resolve({ header: toHeaders(attempt.header), trailer: this.#trailer });
+    this.#head = undefined;
+  }
+
+  #showTrailer({ response }: StreamAttempt): void {
+    for (const [name, value] of toHeaders(response?.trailer ?? noHeaders)) this.#trailer.append(name, value);
   }
 
   #end(error: ConnectError | undefined): void {
     this.#outcome ??= { error };
-    this.#pump.stop(error);
+    this.pump.stop(error);
     this.#deliver();
   }
 
@@ -272,7 +254,7 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   }
 
   async #decompressed(data: Uint8Array): Promise<Uint8Array> {
-    const compression = this.#response?.compression;
+    const compression = this.#answer?.response?.compression;
     if (compression === undefined) throw cannotDecompress();
     return compression.decompress(data, this.context.options.readMaxBytes);
   }
@@ -320,6 +302,6 @@ export class StreamCall extends Call implements EnvelopeTaker, RequestListener {
   #refill(): void {
     if (!this.#isPaused || this.#unread > readAheadBytes / 2) return;
     this.#isPaused = false;
-    this.stream?.resume();
+    this.#answer?.stream?.resume();
   }
 }

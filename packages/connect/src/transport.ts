@@ -7,7 +7,6 @@ import {
   createChannel,
   parseTarget,
   type Random,
-  RetryBudget,
   systemClock,
   systemRandom,
 } from "@evenkeel/core";
@@ -22,6 +21,8 @@ import { interceptStream, interceptUnary } from "./intercepted-call.ts";
 import { MethodPlans } from "./method-plan.ts";
 import { type ConnectTransportOptions, type ProtocolOptions, protocolOptions } from "./options.ts";
 import type { Protocol } from "./protocol.ts";
+import { Rescues } from "./rescues.ts";
+import { ResendingRules } from "./resending.ts";
 import { ResponseMessages } from "./response-messages.ts";
 import { StreamCall } from "./stream-call.ts";
 import { effectiveTimeout } from "./timeouts.ts";
@@ -57,14 +58,16 @@ export function createBalancedTransport(
   { clock, random }: Environment = { clock: systemClock, random: systemRandom },
 ): BalancedTransport {
   const protocol = protocolOptions(options);
+  const plans = new MethodPlans(protocol, new ResendingRules(options));
   const channel = options.channel ?? createOwnChannel(options);
-  const context: CallContext = { channel, budget: new RetryBudget({ clock }), clock, random, options: protocol };
+  const rescues = new Rescues(channel.retryBudget);
+  const context: CallContext = { channel, rescues, clock, random, options: protocol };
   const isOwn = options.channel === undefined;
   const close = async (): Promise<void> => {
     if (isOwn) await channel.close();
   };
   return {
-    ...createCalls(context, createProtocols(protocol)),
+    ...createCalls(context, plans, createProtocols(protocol)),
     channel,
     close,
     destroy(error) {
@@ -76,10 +79,9 @@ export function createBalancedTransport(
 
 type Args<K extends "unary" | "stream"> = Parameters<Transport[K]>;
 
-function createCalls(context: CallContext, protocols: Protocols): Transport {
+function createCalls(context: CallContext, plans: MethodPlans, protocols: Protocols): Transport {
   const { clock, options } = context;
   const { interceptors, defaultTimeoutMs } = options;
-  const plans = new MethodPlans(options);
   const unary = (...[method, signal, timeout, header, input, contextValues]: Args<"unary">): Promise<UnaryResponse> => {
     const plan = plans.of(method);
     const timeoutMs = effectiveTimeout(timeout, defaultTimeoutMs);
@@ -98,6 +100,7 @@ function createCalls(context: CallContext, protocols: Protocols): Transport {
       scope,
       ownsScope: true,
       deadline: scope,
+      contextValues,
       message,
       headers: { kind: "given", headers },
       toResponse: lazyUnaryResponse,
@@ -127,6 +130,7 @@ function createCalls(context: CallContext, protocols: Protocols): Transport {
       scope,
       ownsScope: true,
       deadline: scope,
+      contextValues,
       messages,
       path,
       headers,
@@ -148,11 +152,11 @@ function createCalls(context: CallContext, protocols: Protocols): Transport {
 }
 
 function createOwnChannel(options: ConnectTransportOptions): Channel {
-  const { baseUrl, resolver, policy, connectTimeoutMs, waitForReady, idleConnectionTimeoutMs } = options;
+  const { baseUrl, resolver, policy, connectTimeoutMs, waitForReady, idleConnectionTimeoutMs, retryBudget } = options;
   const channel = createChannel({
     target: baseUrl,
     connector: createCheckedConnector(options),
-    ...given({ resolver, policy, connectTimeoutMs, waitForReady, idleTimeoutMs: idleConnectionTimeoutMs }),
+    ...given({ resolver, policy, connectTimeoutMs, waitForReady, idleTimeoutMs: idleConnectionTimeoutMs, retryBudget }),
   });
   if (options.httpVersion === "1.1") http1Channels.add(channel);
   return channel;

@@ -1,5 +1,5 @@
 import { createClient } from "@connectrpc/connect";
-import { createChannel, staticEndpoints } from "@evenkeel/core";
+import { type ChannelOptions, createChannel, staticEndpoints } from "@evenkeel/core";
 import { FakeClock, ScriptedConnector, type ScriptedStream } from "@evenkeel/testing";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 import { connectProtocols } from "../src/connect-transport.ts";
@@ -22,9 +22,17 @@ export interface ScriptedCalls {
 type CallOptions = Partial<
   Pick<
     ConnectTransportOptions,
-    "interceptors" | "readMaxBytes" | "acceptCompression" | "sendCompression" | "useHttpGet"
+    | "interceptors"
+    | "readMaxBytes"
+    | "acceptCompression"
+    | "sendCompression"
+    | "useHttpGet"
+    | "useBinaryFormat"
+    | "retry"
+    | "hedging"
   >
->;
+> &
+  Partial<Pick<ChannelOptions, "policy" | "retryBudget" | "random" | "waitForReady">>;
 
 export interface ScriptedCallsOptions extends CallOptions {
   readonly protocol?: keyof typeof protocols;
@@ -36,7 +44,8 @@ export interface ScriptedCallsOptions extends CallOptions {
 
 /** A transport whose peers and whose time are the test's. */
 export function scriptedCalls(options: ScriptedCallsOptions = {}): ScriptedCalls {
-  const { protocol = "grpc", addresses = ["10.0.0.1:80"], connects = true, onStream, ...rest } = options;
+  const { protocol = "grpc", addresses = ["10.0.0.1:80"], connects = true, onStream, ...others } = options;
+  const { policy, retryBudget, random = () => 0.5, waitForReady = false, ...rest } = others;
   const clock = new FakeClock();
   const baseUrl = "http://orders.test";
   const streams: ScriptedStream[] = [];
@@ -47,9 +56,12 @@ export function scriptedCalls(options: ScriptedCallsOptions = {}): ScriptedCalls
       onStream?.(stream);
     },
   });
-  const random = (): number => 0.5;
   const resolver = staticEndpoints(addresses);
-  const channel = createChannel({ target: baseUrl, connector, resolver, clock, random });
+  const channel = createChannel({
+    ...{ target: baseUrl, connector, resolver, clock, random, waitForReady },
+    ...(policy === undefined ? {} : { policy }),
+    ...(retryBudget === undefined ? {} : { retryBudget }),
+  });
   const transport = createBalancedTransport({ baseUrl, channel, ...rest }, protocols[protocol], { clock, random });
   return { clock, connector, transport, client: createClient(DemoService, transport), streams };
 }
@@ -75,7 +87,24 @@ export function answerGrpc(stream: ScriptedStream): void {
   stream.complete();
 }
 
+/** Answers a stream with a status and no message; `trailers` besides. */
+export function failGrpc(
+  stream: ScriptedStream,
+  code: number,
+  trailers: readonly (readonly [string, string])[] = [],
+): void {
+  stream.respond({ ...grpcHead, trailers: [["grpc-status", String(code)], ...trailers] });
+  stream.complete();
+}
+
 /** The headers that a request was sent with. */
 export function headersOf({ head }: ScriptedStream): Record<string, string> {
   return Object.fromEntries([...head.headers, ...(head.furtherHeaders ?? [])]);
+}
+
+/** The address of the endpoint that got a stream. */
+export function addressOf({ connector }: ScriptedCalls, stream: ScriptedStream): string {
+  const connection = connector.connections.find(({ streams }) => streams.includes(stream));
+  if (connection === undefined) throw new Error("no connection has the stream");
+  return connection.endpoint.key;
 }

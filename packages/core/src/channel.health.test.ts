@@ -6,7 +6,8 @@ import { collect } from "../test-helpers/events.ts";
 import { ManualResolver } from "../test-helpers/manual-resolver.ts";
 import { inTurn } from "../test-helpers/policies.ts";
 import { startRpc } from "../test-helpers/rpc.ts";
-import { Channel, type ChannelOptions } from "./channel.ts";
+import { Channel } from "./channel.ts";
+import type { ChannelOptions } from "./channel-options.ts";
 
 /** A channel to `pod-1` to `pod-<count>`: all of them are connected, and their health is pending. */
 function checkedChannel(count: number, options: Partial<ChannelOptions> = {}) {

@@ -481,11 +481,49 @@ describe("an RPC that was tried already", () => {
     return rpc.outcome;
   };
 
-  test("goes to another endpoint, the least busy one, while there is one with room", () => {
+  test("goes to another endpoint while there is one with room: the policy's next choice", () => {
     const { channel, connector } = readyChannel(pods(3), { policy: inTurn });
+    expect(avoiding(channel, "pod-1")).toBe("pod-2"); // whose turn it is after pod-1's
+    expect(avoiding(channel, "pod-1", "pod-2")).toBe("pod-3");
+    connector.latest("pod-3").changeMaxStreams(0);
+    expect(avoiding(channel, "pod-1", "pod-2")).toMatch(/pod-[12]/);
+  });
+
+  test("is shown to the policy once more, with what is full or was tried to be avoided", () => {
+    const seen: unknown[] = [];
+    const keyed: Policy = (_previous, candidates) => ({
+      pick({ path, avoid, message, header }) {
+        seen.push([path, [...(avoid ?? [])], message, header]);
+        const candidate = candidates.find(({ endpoint }) => avoid?.has(endpoint.key) !== true);
+        return { kind: "complete", candidate: candidate ?? candidates[0] };
+      },
+    });
+    const { channel, connector } = readyChannel(pods(3), { policy: keyed });
+    connector.latest("pod-1").changeMaxStreams(0);
+    const rpc = new Rpc();
+    channel.pick({ path: "/a/b", message: "whole" }, rpc);
+    expect(rpc.outcome).toBe("pod-2");
+    expect(seen).toEqual([
+      ["/a/b", [], "whole", undefined],
+      ["/a/b", ["pod-1"], "whole", expect.any(Function)],
+    ]);
+  });
+
+  test("goes to the least busy of the others where the policy insists", () => {
+    const first: Policy = (_previous, [candidate]) => ({ pick: () => ({ kind: "complete", candidate }) });
+    const { channel, connector } = readyChannel(pods(3), { policy: first });
     openStream(connector.latest("pod-2"));
-    expect(avoiding(channel, "pod-1")).toBe("pod-3"); // it was pod-1's turn, and pod-2 is busier
-    expect(avoiding(channel, "pod-1")).toBe("pod-2"); // whose turn it is
+    expect(avoiding(channel, "pod-1")).toBe("pod-3");
+  });
+
+  test("goes to one that the policy holds back only where none that it chooses from is left", () => {
+    const narrow: Policy = (_previous, candidates) => ({
+      pick: () => ({ kind: "complete", candidate: candidates[0] }),
+      candidates: candidates.slice(0, 2),
+    });
+    const { channel, connector } = readyChannel(pods(3), { policy: narrow });
+    openStream(connector.latest("pod-2"));
+    expect(avoiding(channel, "pod-1")).toBe("pod-2");
     expect(avoiding(channel, "pod-1", "pod-2")).toBe("pod-3");
     connector.latest("pod-3").changeMaxStreams(0);
     expect(avoiding(channel, "pod-1", "pod-2")).toMatch(/pod-[12]/);

@@ -1,56 +1,30 @@
 import { isDeepStrictEqual } from "node:util";
-import { type Clock, systemClock, type Timer } from "./clock.ts";
-import type { Connection, Connector } from "./connection/connection.ts";
+import { type ChannelOptions, type ChannelSettings, channelSettings } from "./channel-options.ts";
+import type { Clock, Timer } from "./clock.ts";
+import type { Connection } from "./connection/connection.ts";
 import type { ConnectivityState } from "./connection/state.ts";
 import { type Endpoint, usableEndpoints } from "./endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import { hasSubscribers, publish } from "./events.ts";
-import { durationOption, numberOption } from "./options.ts";
 import type { Outcome } from "./outcome/outcome.ts";
+import { RetryBudget } from "./outcome/retry-budget.ts";
+import { type EjectionChange, outlierSettings } from "./outlier/options.ts";
 import { Balancer } from "./picker/balancer.ts";
 import { type PickHandler, PickQueue, type QueueResult } from "./picker/pick-queue.ts";
 import type { PickInfo, PickResult } from "./picker/picker.ts";
-import { leastRequest } from "./policy/least-request.ts";
+import { StartHold } from "./picker/start-hold.ts";
 import type { Policy, PolicyContext } from "./policy/policy.ts";
-import { Pool, type PoolOptions } from "./pool/pool.ts";
+import { stackPolicies } from "./policy/stack.ts";
+import { Pool } from "./pool/pool.ts";
 import type { Subchannel } from "./pool/subchannel.ts";
 import { causeOfUnavailability, describeUnavailability, type Unavailability } from "./pool/unavailable.ts";
-import { type Random, systemRandom } from "./random.ts";
-import { dns } from "./resolver/dns.ts";
 import { type Resolution, resolutionError } from "./resolver/resolution.ts";
-import type { Resolver, ResolverFactory, ResolverUpdate } from "./resolver/resolver.ts";
+import type { Resolver, ResolverUpdate } from "./resolver/resolver.ts";
 import { type ChannelSnapshot, snapshotOf } from "./snapshot.ts";
 import { parseTarget, type Target } from "./target/target.ts";
 
-/** All times in milliseconds. */
-export interface ChannelOptions {
-  /** `http://host:port` or `https://host:port`. */
-  readonly target: string;
-  readonly connector: Connector;
-  /** Default `dns()`. */
-  readonly resolver?: ResolverFactory;
-  /** Default `leastRequest()`. */
-  readonly policy?: Policy;
-  /** From the dial until the connection is ready: TCP, TLS and the peer's SETTINGS. Default 5 000. */
-  readonly connectTimeoutMs?: number;
-  /** Dialled one after another while RPCs find all connections to an endpoint full (gRFC A105). 1 to 100, default 1. */
-  readonly maxConnectionsPerEndpoint?: number;
-  /** How long an RPC waits for a connection. Default 30 000. */
-  readonly queueTimeoutMs?: number;
-  /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
-  readonly waitForReady?: boolean;
-  /** After this long without an RPC, resolver and connections stop; the next RPC starts them. Default 900 000. */
-  readonly idleTimeoutMs?: number;
-  /** How long connections to endpoints that left the set may finish their streams. Default 30 000. */
-  readonly drainTimeoutMs?: number;
-  readonly clock?: Clock;
-  readonly random?: Random;
-}
-
 /** RPCs that may wait for a connection at a time. */
 const maxQueued = 10_000;
-/** The longest that RPCs wait for more than one connection to become ready, in milliseconds. */
-const maxHoldMs = 100;
 /** Where so many are ready, those that become it are picked after this time, in milliseconds. */
 const manyReady = 256;
 const refreshMs = 20;
@@ -63,17 +37,16 @@ export function createChannel(options: ChannelOptions): Channel {
 /** From target to pick: what the transports share. */
 export class Channel {
   readonly target: Target;
-  readonly #connector: Connector;
-  readonly #resolverFactory: ResolverFactory;
-  readonly #balancer: Balancer;
-  readonly #waitForReady: boolean;
-  readonly #idleTimeoutMs: number;
+  /** Bounds the retries and hedges of all transports that share the channel. */
+  readonly retryBudget: RetryBudget;
+  readonly #settings: ChannelSettings;
   readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #poolOptions: Pick<PoolOptions, "connectTimeoutMs" | "drainTimeoutMs" | "maxConnectionsPerEndpoint">;
+  readonly #balancer: Balancer;
   readonly #queue: PickQueue;
   readonly #totals = { attempts: 0, succeeded: 0, failed: 0 };
   readonly #picked = new WeakMap<Connection, Picked>();
+  /** Keys of the endpoints that outlier detection leaves out. */
+  readonly #ejected = new Set<string>();
 
   #activity: Activity = { kind: "idle" };
   /** Whether RPCs that find nothing ready may wait for a dial. */
@@ -81,27 +54,15 @@ export class Channel {
   #lastUsedAt = 0;
 
   constructor(options: ChannelOptions) {
+    this.#settings = channelSettings(options);
     this.target = parseTarget(options.target);
-    this.#connector = options.connector;
-    this.#resolverFactory = options.resolver ?? dns();
-    this.#random = options.random ?? systemRandom;
-    this.#balancer = new Balancer(options.policy ?? leastRequest());
-    this.#waitForReady = options.waitForReady ?? false;
-    this.#idleTimeoutMs = durationOption("idleTimeoutMs", options.idleTimeoutMs ?? 900_000);
-    this.#clock = options.clock ?? systemClock;
-    this.#poolOptions = {
-      connectTimeoutMs: durationOption("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
-      drainTimeoutMs: durationOption("drainTimeoutMs", options.drainTimeoutMs ?? 30_000),
-      maxConnectionsPerEndpoint: numberOption("maxConnectionsPerEndpoint", options.maxConnectionsPerEndpoint ?? 1, {
-        min: 1,
-        max: 100,
-        integer: true,
-      }),
-    };
-    const queueTimeoutMs = durationOption("queueTimeoutMs", options.queueTimeoutMs ?? 30_000);
+    const { clock, waitForReady, queueTimeoutMs, retryBudget } = this.#settings;
+    this.#clock = clock;
+    this.retryBudget = new RetryBudget({ ...retryBudget, clock });
+    this.#balancer = new Balancer(this.#watchedPolicy(options));
     this.#queue = new PickQueue({
-      clock: this.#clock,
-      timeoutMs: this.#waitForReady ? Number.POSITIVE_INFINITY : queueTimeoutMs,
+      clock,
+      timeoutMs: waitForReady ? Number.POSITIVE_INFINITY : queueTimeoutMs,
       maxLength: maxQueued,
       describe: () => this.#describe(),
     });
@@ -113,7 +74,7 @@ export class Channel {
     if (this.#balancer.ready.length > 0) return "ready";
     const { pool, resolution } = this.#activity;
     if (resolution.kind === "pending") return "connecting";
-    if (this.#activity.hold?.kind === "held") return "connecting";
+    if (this.#activity.hold.isHeld) return "connecting";
     for (const { state } of pool.subchannels) if (state === "connecting") return "connecting";
     return "transientFailure";
   }
@@ -123,10 +84,7 @@ export class Channel {
     if (this.#activity.kind !== "idle") return;
     const pool = new Pool({
       target: this.target.text,
-      connector: this.#connector,
-      clock: this.#clock,
-      random: this.#random,
-      ...this.#poolOptions,
+      ...this.#settings,
       changed: (isMore) => this.#changed(isMore),
       capacity: () => this.#drainQueue(),
       suspected: () => this.resolveNow(),
@@ -136,17 +94,17 @@ export class Channel {
       pool,
       resolution: { kind: "pending" },
       context: this.#policyContext([]),
-      hold: undefined,
+      hold: new StartHold(this.#clock, () => this.#changed()),
       refresh: undefined,
       resolver: undefined,
       idle: undefined,
     };
     this.#activity = active;
     this.#lastUsedAt = this.#clock.now();
-    active.idle = this.#watchIdleness(this.#idleTimeoutMs);
+    active.idle = this.#watchIdleness(this.#settings.idleTimeoutMs);
     try {
-      const context = { clock: this.#clock, random: this.#random };
-      active.resolver = this.#resolverFactory(this.target, (update) => this.#resolved(active, update), context);
+      const { resolver, clock, random } = this.#settings;
+      active.resolver = resolver(this.target, (update) => this.#resolved(active, update), { clock, random });
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       this.#resolved(active, { kind: "notFound", error });
@@ -184,7 +142,10 @@ export class Channel {
     this.#lastUsedAt = this.#clock.now();
     const result = this.#pick(info);
     if (result.kind === "complete") handler.picked(this.#take(result.candidate));
-    else if (result.kind === "queue" || (result.kind === "fail" && (this.#dialStale() || this.#waitForReady))) {
+    else if (
+      result.kind === "queue" ||
+      (result.kind === "fail" && (this.#dialStale() || this.#settings.waitForReady))
+    ) {
       this.#queue.add(info, handler, signal);
     } else handler.failed(result.error);
   }
@@ -218,6 +179,7 @@ export class Channel {
       totals: this.#totals,
       subchannels: pool?.subchannels ?? [],
       draining: pool?.draining ?? [],
+      isEjected: ({ key }) => this.#ejected.has(key),
       attemptsOf: (connection) => this.#picked.get(connection)?.counts ?? { attempts: 0, failed: 0 },
       resolverError: this.#activity.kind === "active" ? resolutionError(this.#activity.resolution) : undefined,
     });
@@ -260,13 +222,13 @@ export class Channel {
     this.#balancer.clear();
     this.#isHopeful = true;
     idle?.cancel();
-    if (hold?.kind === "held") hold.timer.cancel();
+    hold.reset();
     refresh?.cancel();
     resolver?.close();
   }
 
   #watchIdleness(afterMs: number): Timer | undefined {
-    if (this.#idleTimeoutMs === Number.POSITIVE_INFINITY) return undefined;
+    if (this.#settings.idleTimeoutMs === Number.POSITIVE_INFINITY) return undefined;
     return this.#clock.setTimeout(() => {
       const active = this.#activity;
       if (active.kind !== "active") return;
@@ -274,7 +236,9 @@ export class Channel {
       // those that are not picked now, being suspect or unhealthy, may carry streams as well
       const open = [...pool.subchannels, ...pool.draining];
       const busy = this.#queue.length > 0 || open.some(({ inFlight }) => inFlight > 0);
-      const left = busy ? this.#idleTimeoutMs : this.#lastUsedAt + this.#idleTimeoutMs - this.#clock.now();
+      const left = busy
+        ? this.#settings.idleTimeoutMs
+        : this.#lastUsedAt + this.#settings.idleTimeoutMs - this.#clock.now();
       if (left > 0) {
         active.idle = this.#watchIdleness(left);
         return;
@@ -289,7 +253,7 @@ export class Channel {
     publish("resolver.update", { target: this.target.text, update }); // a subscriber may close the channel
     if (update.kind === "endpoints") {
       active.resolution = { kind: "known", size: update.endpoints.length, error: undefined };
-      const endpoints = usableEndpoints(update.endpoints);
+      const endpoints = this.#settings.subset(usableEndpoints(update.endpoints));
       if (!isDeepStrictEqual(endpoints, active.context.endpoints)) active.context = this.#policyContext(endpoints);
       active.pool.update(endpoints);
     } else if (update.kind === "notFound") {
@@ -321,35 +285,12 @@ export class Channel {
     const [first, ...rest] = active.pool.ready;
     if (first === undefined) {
       this.#balancer.clear();
-      if (active.hold?.kind === "held") active.hold.timer.cancel();
-      active.hold = undefined;
-    } else if (!this.#isHeld(active, [first, ...rest])) this.#balancer.update([first, ...rest], active.context);
+      active.hold.reset();
+    } else if (!active.hold.update([first, ...rest], active.pool.subchannels)) {
+      this.#balancer.update([first, ...rest], active.context);
+    }
     this.#isHopeful = this.state === "connecting";
     this.#drainQueue();
-  }
-
-  /**
-   * Whether RPCs wait for more to become ready, so that the first one does not get all of them: until half of the set
-   * is, and as long again as the first took at most.
-   */
-  #isHeld(active: Active, ready: readonly [Subchannel, ...Subchannel[]]): boolean {
-    if (active.hold?.kind === "over" || this.#balancer.ready.length > 0) return false;
-    const subchannels = [...active.pool.subchannels];
-    const isEnough = 2 * ready.length >= subchannels.length || !subchannels.some(({ state }) => state === "connecting");
-    const holdMs = Math.min(ready[0].dialMs, maxHoldMs);
-    if (isEnough || holdMs === 0) {
-      if (active.hold?.kind === "held") active.hold.timer.cancel();
-      active.hold = { kind: "over" };
-      return false;
-    }
-    if (active.hold === undefined) {
-      const over = (): void => {
-        active.hold = { kind: "over" };
-        this.#changed();
-      };
-      active.hold = { kind: "held", timer: this.#clock.setTimeout(over, holdMs) };
-    }
-    return true;
   }
 
   #drainQueue(): void {
@@ -357,7 +298,7 @@ export class Channel {
       if (this.#balancer.ready.length > 0 && !this.#balancer.makeRoom()) return undefined;
       const result = this.#pick(info);
       if (result.kind === "complete") return { kind: "complete", connection: this.#take(result.candidate) };
-      return result.kind === "fail" && this.#waitForReady ? queue : result;
+      return result.kind === "fail" && this.#settings.waitForReady ? queue : result;
     });
   }
 
@@ -375,8 +316,27 @@ export class Channel {
     return connection;
   }
 
+  #watchedPolicy(options: ChannelOptions): Policy {
+    const { outlierDetection } = options;
+    if (outlierDetection === undefined) return stackPolicies(options);
+    outlierSettings(outlierDetection); // checks it, before it is made another
+    const onEjection = (change: EjectionChange): void => {
+      const { kind, endpoint } = change;
+      if (kind === "ejected") this.#ejected.add(endpoint.key);
+      else this.#ejected.delete(endpoint.key);
+      publish("endpoint.ejection", { target: this.target.text, ...change });
+      outlierDetection.onEjection?.(change);
+    };
+    return stackPolicies({ ...options, outlierDetection: { ...outlierDetection, onEjection } });
+  }
+
   #policyContext(endpoints: readonly Endpoint[]): PolicyContext {
-    return { clock: this.#clock, random: this.#random, endpoints, weightOf: ({ endpoint }) => endpoint.weight };
+    return {
+      clock: this.#clock,
+      random: this.#settings.random,
+      endpoints,
+      weightOf: ({ endpoint }) => endpoint.weight,
+    };
   }
 
   /** Dials what an RPC that finds nothing ready may have dialled. Returns whether anything is. */
@@ -425,8 +385,7 @@ interface Active {
   resolution: Resolution;
   /** For the policy: made anew with each set of endpoints. */
   context: PolicyContext;
-  /** Whether the first that is ready waits for others; `undefined` while none is. */
-  hold: { readonly kind: "held"; readonly timer: Timer } | { readonly kind: "over" } | undefined;
+  readonly hold: StartHold;
   /** Until what became ready meanwhile is picked as well. */
   refresh: Timer | undefined;
   /** Undefined while the factory runs. */

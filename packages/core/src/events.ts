@@ -2,6 +2,7 @@ import { channel } from "node:diagnostics_channel";
 import type { ConnectionHealth } from "./connection/health.ts";
 import type { Endpoint } from "./endpoint/endpoint.ts";
 import type { Outcome } from "./outcome/outcome.ts";
+import type { EjectionChange } from "./outlier/options.ts";
 import type { ResolverUpdate } from "./resolver/resolver.ts";
 
 /** What evenkeel tells on `node:diagnostics_channel`, each as `evenkeel:<name>`. */
@@ -29,6 +30,8 @@ export interface Events {
     /** Streams that were written, not answered, and ended with it. */
     readonly streamsLost: number;
   };
+  /** Outlier detection leaves an endpoint out, or lets it take part again. */
+  "endpoint.ejection": { readonly target: string } & EjectionChange;
   /** An attempt of an RPC ended. */
   "attempt.end": ConnectionEvent & { readonly path: string; readonly outcome: Outcome };
   /** Something that a person should look at; told once. */
@@ -49,6 +52,7 @@ const channels = {
   "connection.suspicion": channel("evenkeel:connection.suspicion"),
   "connection.health": channel("evenkeel:connection.health"),
   "connection.closed": channel("evenkeel:connection.closed"),
+  "endpoint.ejection": channel("evenkeel:endpoint.ejection"),
   "attempt.end": channel("evenkeel:attempt.end"),
   warning: channel("evenkeel:warning"),
 };

@@ -1,7 +1,7 @@
 import type { Connection } from "./connection/connection.ts";
 import type { ConnectionHealth } from "./connection/health.ts";
 import type { ConnectivityState } from "./connection/state.ts";
-import { formatAddress } from "./endpoint/endpoint.ts";
+import { type Endpoint, formatAddress } from "./endpoint/endpoint.ts";
 import { messageOf } from "./errors.ts";
 import type { Subchannel } from "./pool/subchannel.ts";
 
@@ -24,6 +24,8 @@ export interface EndpointSnapshot {
   readonly address: string;
   readonly podName?: string;
   readonly state: ConnectivityState;
+  /** Whether outlier detection leaves it out at the moment. */
+  readonly ejected?: true;
   readonly connection?: ConnectionSnapshot;
   /** Where there are more than one (`maxConnectionsPerEndpoint`). */
   readonly furtherConnections?: readonly ConnectionSnapshot[];
@@ -49,6 +51,7 @@ export interface SnapshotSource {
   readonly totals: ChannelSnapshot["totals"];
   readonly subchannels: Iterable<Subchannel>;
   readonly draining: Iterable<Connection>;
+  readonly isEjected: (endpoint: Endpoint) => boolean;
   readonly attemptsOf: (connection: Connection) => { readonly attempts: number; readonly failed: number };
   readonly resolverError: Error | undefined;
 }
@@ -68,6 +71,7 @@ export function snapshotOf(source: SnapshotSource): ChannelSnapshot {
       address: formatAddress(endpoint.addresses[0]),
       ...(endpoint.podName === undefined ? {} : { podName: endpoint.podName }),
       state,
+      ...(source.isEjected(endpoint) ? { ejected: true } : {}),
       ...(connection === undefined ? {} : { connection: connectionSnapshot(connection) }),
       ...(further.length === 0 ? {} : { furtherConnections: further.map(connectionSnapshot) }),
       ...(lastError === undefined ? {} : { lastError: messageOf(lastError) }),

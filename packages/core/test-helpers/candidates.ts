@@ -1,5 +1,7 @@
 import { FakeClock, seededRandom } from "@evenkeel/testing";
+import { StatusCode } from "../src/errors.ts";
 import type { Candidate } from "../src/load/candidate.ts";
+import type { Outcome } from "../src/outcome/outcome.ts";
 import type { Picker } from "../src/picker/picker.ts";
 import type { PolicyContext } from "../src/policy/policy.ts";
 import { pod } from "./endpoints.ts";
@@ -47,3 +49,20 @@ export function shares<C extends Candidate>(picker: Picker<C>, times: number): M
   for (const key of pickKeys(picker, times)) counts.set(key, (counts.get(key) ?? 0) + 1);
   return counts;
 }
+
+/** Weights by the number of the pod: that of `pod-1` first. */
+export function weightsInOrder(weights: readonly number[]): PolicyContext["weightOf"] {
+  return ({ endpoint }) => {
+    const weight = weights[Number(endpoint.key.slice("pod-".length)) - 1];
+    if (weight === undefined) throw new RangeError(`there is no weight for ${endpoint.key}`);
+    return weight;
+  };
+}
+
+/** An outcome: by default a success after 10 ms. */
+export function outcome(init: Partial<Outcome> = {}): Outcome {
+  return { code: StatusCode.ok, fate: "answered", firstByteMs: 10, durationMs: 10, ...init };
+}
+
+/** One that failed at once. */
+export const failure: Outcome = outcome({ code: StatusCode.unavailable, firstByteMs: 1, durationMs: 1 });

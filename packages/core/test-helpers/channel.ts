@@ -1,5 +1,6 @@
 import { FakeClock, ScriptedConnector, seededRandom } from "@evenkeel/testing";
-import { Channel, type ChannelOptions } from "../src/channel.ts";
+import { Channel } from "../src/channel.ts";
+import type { ChannelOptions } from "../src/channel-options.ts";
 import type { Endpoint } from "../src/endpoint/endpoint.ts";
 import type { ResolverUpdate } from "../src/resolver/resolver.ts";
 import { ManualResolver } from "./manual-resolver.ts";

@@ -520,6 +520,25 @@ describe("the peer's SETTINGS", () => {
 });
 
 describe("a peer that does not answer", () => {
+  it("is told of to the streams that are open, also of a connection that drains", async () => {
+    const clock = new FakeClock();
+    const { connection, peer } = await startRig({}, { clock });
+    const answering = openTestStream(connection, { body: "" });
+    const waiting = openTestStream(connection, { body: "" });
+    const answered = openTestStream(connection, { body: "" });
+    await until(() => peer.received.some(({ streamId }) => streamId === 5)).toBe(true);
+    peer.headers(1);
+    peer.headers(5, { endStream: true });
+    await answered.ended;
+    connection.drain();
+    peer.socket.pause();
+    await passTime(clock, 1_000);
+    await passTime(clock, 250);
+    expect(answering.told).toEqual(["headers 200", "suspected"]);
+    expect(waiting.told).toEqual(["suspected"]);
+    expect(answered.told).toEqual(["headers 200", "closed"]);
+  });
+
   it("is suspect, and no more when it is heard", async () => {
     const clock = new FakeClock();
     const { connection, peer, told } = await startRig({}, { clock });
@@ -531,7 +550,7 @@ describe("a peer that does not answer", () => {
     await passTime(clock, 249);
     expect([connection.suspect, told]).toEqual([false, ["ready"]]);
     await passTime(clock, 1);
-    expect([connection.suspect, told]).toEqual([true, ["ready", "suspect"]]);
+    expect([connection.suspect, told, test.told]).toEqual([true, ["ready", "suspect"], ["suspected"]]);
     // it still takes streams: others are only better
     const other = openTestStream(connection, { body: "" });
     peer.socket.resume();

@@ -419,6 +419,8 @@ export class ClientConnection implements Connection, StreamOwner, FrameHandler, 
   #suspected(suspect: boolean): void {
     this.#suspect = suspect;
     if (!this.#draining) this.#listener.suspicion();
+    // after that: others are preferred by now
+    if (suspect) for (const stream of this.#streams.all) stream.onSuspicion();
   }
 
   #dead(): void {

@@ -156,6 +156,11 @@ export class ClientStream implements Stream {
     return !this.#responded && !this.#ended;
   }
 
+  /** The connection became suspect. */
+  onSuspicion(): void {
+    if (!this.#ended) this.#listener.suspected?.();
+  }
+
   onDataFrame(flowLength: number): void {
     if (!this.#receiveWindow.take(flowLength)) {
       this.fail(ErrorCode.flowControlError, "the peer sent more than the stream's window allows");

@@ -113,6 +113,7 @@ export function openTestStream(connection: Connection, options: TestStreamOption
       tell("data");
     },
     drained: () => tell("drained"),
+    suspected: () => tell("suspected"),
     trailers(trailers) {
       seen.trailers = trailers;
       tell("trailers");

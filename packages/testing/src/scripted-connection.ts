@@ -153,6 +153,7 @@ export class ScriptedConnection implements Connection {
     if (this.#suspect === suspect) return;
     this.#suspect = suspect;
     this.#listener.suspicion();
+    if (suspect) for (const stream of [...this.#streams]) stream.tellSuspicion();
   }
 
   /** The dial fails. */

@@ -164,6 +164,11 @@ export class ScriptedStream implements Stream {
     this.#close({ kind: "broken", fate, errorCode, error });
   }
 
+  /** Its connection became suspect. */
+  tellSuspicion(): void {
+    if (this.#end === undefined) this.#listener.suspected?.();
+  }
+
   /** From now on `write` returns `false`: the peer's window is full. */
   block(): void {
     if (this.#end !== undefined) throw this.#misuse("block");

@@ -9,15 +9,20 @@ import {
   dns,
   formatAddress,
   leastRequest,
+  neverQueue,
   type Policy,
+  peakEwma,
   type ResolverFactory,
+  random,
   roundRobin,
+  shortestExpectedDelay,
   subscribe,
+  weightedRoundRobin,
 } from "@evenkeel/core";
 import { inCluster, kubernetes } from "@evenkeel/kubernetes";
 import type { Cluster } from "@evenkeel/testing";
-import type { DemoOptions, PolicyName, Protocol, ResolverName } from "../options.ts";
-import { type DemoClient, type PodConnection, sender } from "./client.ts";
+import type { PolicyName, Protocol, ResolverName, RunOptions } from "../options.ts";
+import { type Attempt, type DemoClient, type PodConnection, sender } from "./client.ts";
 
 const createTransport: Readonly<Record<Protocol, (options: TransportOptions) => BalancedTransport>> = {
   connect: createConnectTransport,
@@ -28,6 +33,11 @@ const createTransport: Readonly<Record<Protocol, (options: TransportOptions) => 
 const policies: Readonly<Record<PolicyName, () => Policy>> = {
   "round-robin": roundRobin,
   "least-request": leastRequest,
+  "peak-ewma": peakEwma,
+  "shortest-expected-delay": shortestExpectedDelay,
+  "never-queue": neverQueue,
+  random,
+  "weighted-round-robin": weightedRoundRobin,
 };
 
 /** Answers of the DNS server are cached this long, and looked up this often, so that a run stays short. */
@@ -47,7 +57,7 @@ const resolvers: Readonly<Record<ResolverName, (cluster: Cluster) => Promise<Res
 };
 
 /** The client that has a connection to every pod. It dials at once. */
-export async function createBalancedClient(options: DemoOptions, cluster: Cluster): Promise<DemoClient> {
+export async function createBalancedClient(options: RunOptions, cluster: Cluster): Promise<DemoClient> {
   const transport = createTransport[options.protocol]({
     baseUrl: cluster.url,
     resolver: await resolvers[options.resolver](cluster),
@@ -55,17 +65,27 @@ export async function createBalancedClient(options: DemoOptions, cluster: Cluste
   });
   const { channel } = transport;
   let inFlightAtLoss = 0;
-  const unsubscribe = subscribe("connection.closed", ({ target, orderly, streamsLost }) => {
-    if (target === channel.target.text && !orderly) inFlightAtLoss += streamsLost;
-  });
+  const attempts: Attempt[] = [];
+  const subscriptions = [
+    subscribe("connection.closed", ({ target, orderly, streamsLost }) => {
+      if (target === channel.target.text && !orderly) inFlightAtLoss += streamsLost;
+    }),
+    subscribe("attempt.end", ({ target, endpoint, outcome }) => {
+      if (target !== channel.target.text) return;
+      const at = performance.now() - outcome.durationMs;
+      attempts.push({ pod: podOf(endpoint.podName, formatAddress(endpoint.addresses[0])), at });
+    }),
+  ];
+  /** DNS knows no names. */
+  const podOf = (podName: string | undefined, address: string): string =>
+    podName ?? cluster.pods.find((pod) => formatAddress(pod.address) === address)?.name ?? address;
   channel.connect();
   return {
     send: sender(transport, options.method, options.delayMs),
+    attempts,
     connections() {
-      // DNS knows no names
-      const names = new Map(cluster.pods.map(({ name, address }) => [formatAddress(address), name]));
       const byPod = channel.snapshot().endpoints.map(({ podName, address, state }): [string, PodConnection] => {
-        return [podName ?? names.get(address) ?? address, { state, open: state === "ready" ? 1 : 0 }];
+        return [podOf(podName, address), { state, open: state === "ready" ? 1 : 0 }];
       });
       return new Map(byPod);
     },
@@ -74,7 +94,7 @@ export async function createBalancedClient(options: DemoOptions, cluster: Cluste
     },
     async close() {
       await transport.close();
-      unsubscribe();
+      for (const unsubscribe of subscriptions) unsubscribe();
     },
   };
 }

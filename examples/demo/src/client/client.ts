@@ -7,11 +7,20 @@ import type { Method } from "../options.ts";
 export interface DemoClient {
   /** Sends one RPC. Resolves to the name of the pod that answered; rejects with a `ConnectError`. */
   readonly send: () => Promise<string>;
+  /** Every attempt that has ended, in no order. The stock client tells only of those that were answered. */
+  readonly attempts: readonly Attempt[];
   /** What it has to each pod, by the pod's name. */
   connections(): ReadonlyMap<string, PodConnection>;
   /** Streams that were written and not answered, on connections when they were lost. */
   readonly inFlightAtLoss: number;
   close(): Promise<void>;
+}
+
+/** An RPC, or one of the times that it was sent. */
+export interface Attempt {
+  readonly pod: string;
+  /** When the pod was chosen, in milliseconds of `performance.now()`. */
+  readonly at: number;
 }
 
 export interface PodConnection {

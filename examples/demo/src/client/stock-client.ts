@@ -8,7 +8,7 @@ import {
 } from "@connectrpc/connect-node";
 import type { Cluster } from "@evenkeel/testing";
 import type { DemoOptions, Protocol } from "../options.ts";
-import { type DemoClient, sender } from "./client.ts";
+import { type Attempt, type DemoClient, sender } from "./client.ts";
 
 type StockOptions = Pick<GrpcTransportOptions, "baseUrl" | "sessionManager">;
 
@@ -23,8 +23,16 @@ export async function createStockClient(options: DemoOptions, cluster: Cluster):
   const virtualIp = await cluster.startVirtualIp();
   const sessionManager = new Http2SessionManager(virtualIp.url);
   const transport = createTransport[options.protocol]({ baseUrl: virtualIp.url, sessionManager });
+  const send = sender(transport, options.method, options.delayMs);
+  const attempts: Attempt[] = [];
   return {
-    send: sender(transport, options.method, options.delayMs),
+    async send() {
+      const at = performance.now();
+      const pod = await send();
+      attempts.push({ pod, at });
+      return pod;
+    },
+    attempts,
     connections: () => new Map([...virtualIp.connections()].map(([pod, open]) => [pod, { state: "ready", open }])),
     inFlightAtLoss: 0, // it does not tell
     async close() {

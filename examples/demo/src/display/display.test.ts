@@ -31,12 +31,13 @@ const result: RunResult = {
     { atMs: 9_000, kind: "exited", pod: "pod-3", rpcsBefore: 1_234_567 },
   ],
   newPods: { "pod-3": { readyAtMs: 2_000, firstRpcMs: 45.67, fairShareMs: 812 } },
+  freeze: null,
   connections: { "pod-1": 1, "pod-2": 1 },
 };
 
 const view: RunView = {
   scenario: "scale",
-  options: defaultOptions,
+  options: { ...defaultOptions, policy: "round-robin" },
   elapsedMs: 4_000,
   ok: 1_500,
   failed: 1,
@@ -73,6 +74,35 @@ describe("verdictOf", () => {
   it("tells which new pod did not get its share", () => {
     const newPods = { "pod-3": { readyAtMs: 2_000, firstRpcMs: 10, fairShareMs: null } };
     expect(verdictOf({ ...result, newPods })).toContain("; pod-3 never got a fair share;");
+  });
+});
+
+describe("the verdict on a freeze", () => {
+  const latency = { p50: 11, p99: 14, p999: 20, max: 30 };
+  const freeze = {
+    ...{ pod: "pod-2", atMs: 4_000, forMs: 4_000, earlyPicks: 9, waited: 5, latePicks: 0, othersP99Ratio: 1.5 },
+    ...{ othersUndisturbedMs: latency, othersDuringMs: { ...latency, p99: 21 } },
+  };
+
+  it("tells what the others did meanwhile, and what was sent to the frozen pod", () => {
+    expect(verdictOf({ ...result, freeze })).toContain(
+      "; while pod-2 was frozen the others' p99 went from 14.0 ms to 21.0 ms (× 1.5), no RPC was sent to it after 2 s, " +
+        "5 waited for it; the longest stall",
+    );
+    expect(verdictOf({ ...result, freeze: { ...freeze, latePicks: 7 } })).toContain("7 RPCs were sent to it after 2 s");
+  });
+
+  it("tells when there were no others", () => {
+    const alone = { ...freeze, othersP99Ratio: null };
+    expect(verdictOf({ ...result, freeze: alone })).toContain("while pod-2 was frozen no other pod answered,");
+  });
+
+  it("does not count the frozen pod among those that stayed", () => {
+    const events = [{ atMs: 4_000, kind: "frozen", pod: "pod-2", rpcsBefore: 900 }] as const;
+    const perPod = { "pod-1": 110, "pod-2": 10, "pod-3": 90 };
+    expect(verdictOf({ ...result, perPod, newPods: {}, events })).toContain(
+      "the 2 pods that stayed are within ±10.0 %",
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import type { DemoOptions, ScenarioName } from "../options.ts";
+import type { RunOptions, ScenarioName } from "../options.ts";
 import type { RunEvent, RunResult } from "../result.ts";
 
 /** `12 345` */
@@ -19,7 +19,7 @@ export function milliseconds(ms: number): string {
 }
 
 /** What a run is, on one line. */
-export function heading(scenario: ScenarioName, options: DemoOptions): string {
+export function heading(scenario: ScenarioName, options: RunOptions): string {
   const { client, protocol, method, policy, resolver, network, rate } = options;
   const how = client === "evenkeel" ? [policy, `${resolver} resolver`] : ["one virtual IP"];
   const load = rate === 0 ? "closed loop" : `${count(rate)} RPC/s offered`;
@@ -31,8 +31,10 @@ export function eventText({ atMs, kind, pod, rpcsBefore }: RunEvent): string {
   return `${seconds(atMs).padStart(7)}  ${pod} ${kind}, after ${count(rpcsBefore)} RPCs`;
 }
 
+const disturbances: ReadonlySet<RunEvent["kind"]> = new Set(["frozen", "terminating", "exited"]);
+
 /** The pods that were ready throughout a run. */
 export function steadyPods({ perPod, newPods, events }: Pick<RunResult, "perPod" | "newPods" | "events">): string[] {
-  const left = new Set(events.filter(({ kind }) => kind === "terminating" || kind === "exited").map(({ pod }) => pod));
+  const left = new Set(events.filter(({ kind }) => disturbances.has(kind)).map(({ pod }) => pod));
   return Object.keys(perPod).filter((pod) => newPods[pod] === undefined && !left.has(pod));
 }

@@ -3,7 +3,7 @@ import { count, milliseconds, seconds, steadyPods } from "./text.ts";
 
 /** What a run shows, on one line. */
 export function verdictOf(result: RunResult): string {
-  return [lossOf(result), spreadOf(result), newPodsOf(result), stallOf(result)]
+  return [lossOf(result), spreadOf(result), newPodsOf(result), freezeOf(result), stallOf(result)]
     .filter((part) => part !== "")
     .join("; ");
 }
@@ -36,6 +36,15 @@ function newPodsOf({ newPods }: RunResult): string {
   const first = Math.max(...pods.map(([, { firstRpcMs }]) => firstRpcMs ?? 0));
   const fair = Math.max(...pods.map(([, { fairShareMs }]) => fairShareMs ?? 0));
   return `every new pod had its first RPC after ${milliseconds(first)}, its fair share after ${seconds(fair)}, at most`;
+}
+
+function freezeOf({ freeze }: RunResult): string {
+  if (freeze === null) return "";
+  const { pod, othersUndisturbedMs, othersDuringMs, othersP99Ratio: ratio, latePicks, waited } = freeze;
+  const change = `from ${milliseconds(othersUndisturbedMs.p99)} to ${milliseconds(othersDuringMs.p99)}`;
+  const others = ratio === null ? "no other pod answered" : `the others' p99 went ${change} (× ${ratio.toFixed(1)})`;
+  const given = latePicks === 0 ? "no RPC was" : latePicks === 1 ? "1 RPC was" : `${count(latePicks)} RPCs were`;
+  return `while ${pod} was frozen ${others}, ${given} sent to it after 2 s, ${count(waited)} waited for it`;
 }
 
 function stallOf({ stallMs }: RunResult): string {

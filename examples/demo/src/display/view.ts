@@ -2,13 +2,13 @@ import type { ConnectivityState } from "@evenkeel/core";
 import type { Cluster, PodPhase } from "@evenkeel/testing";
 import type { DemoClient } from "../client/client.ts";
 import type { Metrics } from "../metrics/metrics.ts";
-import type { DemoOptions, ScenarioName } from "../options.ts";
+import type { RunOptions, ScenarioName } from "../options.ts";
 import type { RunEvent } from "../result.ts";
 
 /** A run at one moment. */
 export interface RunView {
   readonly scenario: ScenarioName;
-  readonly options: DemoOptions;
+  readonly options: RunOptions;
   readonly elapsedMs: number;
   readonly ok: number;
   readonly failed: number;
@@ -32,7 +32,7 @@ export interface PodView {
 /** A function that looks at a run that began at `startedAt`. */
 export function viewOf(
   scenario: ScenarioName,
-  options: DemoOptions,
+  options: RunOptions,
   cluster: Cluster,
   client: DemoClient,
   metrics: Metrics,

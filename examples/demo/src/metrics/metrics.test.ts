@@ -8,7 +8,7 @@ function answers(metrics: Metrics, pods: readonly string[], from: number, to: nu
 
 describe("Metrics", () => {
   it("is all zero before the first RPC", () => {
-    expect(new Metrics(1_000, ["a"]).measured()).toEqual({
+    expect(new Metrics(1_000, ["a"]).measured([])).toEqual({
       rpcs: 0,
       ok: 0,
       failed: 0,
@@ -20,6 +20,7 @@ describe("Metrics", () => {
       latencyMs: { p50: 0, p99: 0, p999: 0, max: 0 },
       events: [],
       newPods: {},
+      freeze: null,
     });
   });
 
@@ -30,7 +31,7 @@ describe("Metrics", () => {
     metrics.fail("Unavailable", "gone", 1, 3);
     metrics.fail("Unavailable", "gone", 1, 4);
     for (let number = 0; number < 20; number++) metrics.fail("Internal", `bug ${number}`, 1, 5);
-    const measured = metrics.measured();
+    const measured = metrics.measured([]);
     expect(measured).toMatchObject({
       rpcs: 24,
       ok: 2,
@@ -46,7 +47,7 @@ describe("Metrics", () => {
     const metrics = new Metrics(0, []);
     for (let latency = 1_000; latency > 1; latency--) metrics.succeeded("a", latency, 0);
     metrics.fail("Unknown", "", 1, 0);
-    expect(metrics.measured().latencyMs).toEqual({ p50: 500, p99: 990, p999: 999, max: 1_000 });
+    expect(metrics.measured([]).latencyMs).toEqual({ p50: 500, p99: 990, p999: 999, max: 1_000 });
   });
 
   it("takes the longest gap between completions for the stall, not the time before the first", () => {
@@ -55,7 +56,7 @@ describe("Metrics", () => {
     metrics.succeeded("a", 1, 510);
     metrics.fail("Unavailable", "gone", 1, 700);
     metrics.succeeded("a", 1, 701);
-    expect(metrics.measured()).toMatchObject({ stallMs: 190, elapsedMs: 701 });
+    expect(metrics.measured([])).toMatchObject({ stallMs: 190, elapsedMs: 701 });
   });
 
   it("tells of each event how many RPCs had completed before", () => {
@@ -65,7 +66,7 @@ describe("Metrics", () => {
     expect(metrics.happened("killed", "a", 130)).toEqual({ atMs: 30, kind: "killed", pod: "a", rpcsBefore: 2 });
     metrics.succeeded("a", 1, 140);
     metrics.happened("exited", "a", 150);
-    expect(metrics.measured().events.map(({ rpcsBefore }) => rpcsBefore)).toEqual([2, 3]);
+    expect(metrics.measured([]).events.map(({ rpcsBefore }) => rpcsBefore)).toEqual([2, 3]);
   });
 
   it("counts the last second of each pod", () => {
@@ -89,7 +90,7 @@ describe("Metrics of new pods", () => {
     expect(metrics.sharesAreFair).toBe(false);
     answers(metrics, ["a", "b"], 3_000, 3_040);
     answers(metrics, ["c", "a", "b"], 3_040, 5_000);
-    const { newPods } = metrics.measured();
+    const { newPods } = metrics.measured([]);
     // 80 of 100 answers in a second: the 80th comes 790 ms after the first
     expect(newPods).toEqual({ c: { readyAtMs: 2_000, firstRpcMs: 40, fairShareMs: 830 } });
     expect(metrics.sharesAreFair).toBe(true);
@@ -104,7 +105,7 @@ describe("Metrics of new pods", () => {
       metrics.succeeded("c", 5, at);
       answers(metrics, ["a", "b"], at, at + 40);
     }
-    expect(metrics.measured().newPods).toEqual({
+    expect(metrics.measured([]).newPods).toEqual({
       c: { readyAtMs: 1_000, firstRpcMs: 2_000, fairShareMs: null },
       d: { readyAtMs: 1_000, firstRpcMs: null, fairShareMs: null },
     });
@@ -118,7 +119,7 @@ describe("Metrics of new pods", () => {
     metrics.happened("ready", "d", 2_000);
     metrics.happened("terminating", "b", 2_000);
     answers(metrics, ["a", "c"], 2_000, 4_000);
-    expect(metrics.measured().newPods["c"]?.fairShareMs).toBe(790);
+    expect(metrics.measured([]).newPods["c"]?.fairShareMs).toBe(790);
   });
 
   it("waits no longer for the share of a pod that left", () => {
@@ -128,6 +129,6 @@ describe("Metrics of new pods", () => {
     metrics.happened("terminating", "b", 1_100);
     expect(metrics.sharesAreFair).toBe(true);
     answers(metrics, ["a", "b"], 1_100, 3_000);
-    expect(metrics.measured().newPods["b"]).toEqual({ readyAtMs: 1_000, firstRpcMs: 100, fairShareMs: null });
+    expect(metrics.measured([]).newPods["b"]).toEqual({ readyAtMs: 1_000, firstRpcMs: 100, fairShareMs: null });
   });
 });

@@ -1,4 +1,6 @@
+import type { Attempt } from "../client/client.ts";
 import type { NewPod, RunEvent, RunResult } from "../result.ts";
+import { FreezeMetrics } from "./freeze-metrics.ts";
 import { latencyOf } from "./latency.ts";
 import { PodMetrics } from "./pod-metrics.ts";
 import { windowMs } from "./rate-window.ts";
@@ -21,6 +23,7 @@ export type Measured = Pick<
   | "latencyMs"
   | "events"
   | "newPods"
+  | "freeze"
 >;
 
 /** Counts a run. Knows no clock: it is told when things happened, in milliseconds of one and the same clock. */
@@ -31,6 +34,7 @@ export class Metrics {
   readonly #errors = new Map<string, number>();
   readonly #messages = new Set<string>();
   readonly #events: RunEvent[] = [];
+  readonly #freeze: FreezeMetrics;
   #ok = 0;
   #failed = 0;
   #lastAt: number | undefined;
@@ -39,6 +43,7 @@ export class Metrics {
   /** `pods` are ready when the load starts. */
   constructor(startedAt: number, pods: readonly string[]) {
     this.#startedAt = startedAt;
+    this.#freeze = new FreezeMetrics(startedAt);
     for (const name of pods) this.#pods.set(name, new PodMetrics(name, Number.NEGATIVE_INFINITY));
   }
 
@@ -65,7 +70,7 @@ export class Metrics {
 
   succeeded(podName: string, latencyMs: number, at: number): void {
     this.#ok++;
-    this.#complete(latencyMs, at);
+    this.#complete(podName, latencyMs, at);
     const pod = this.#pod(podName);
     pod.answer(at);
     if (pod.readySince !== undefined && pod.awaitsFairShare && this.#isFair(pod, at)) pod.gotFairShare(at);
@@ -73,7 +78,7 @@ export class Metrics {
 
   fail(code: string, message: string, latencyMs: number, at: number): void {
     this.#failed++;
-    this.#complete(latencyMs, at);
+    this.#complete(undefined, latencyMs, at);
     this.#errors.set(code, (this.#errors.get(code) ?? 0) + 1);
     if (this.#messages.size < maxMessages) this.#messages.add(message);
   }
@@ -82,6 +87,8 @@ export class Metrics {
   happened(kind: RunEvent["kind"], podName: string, at: number): RunEvent {
     const pod = this.#pod(podName);
     if (kind === "ready") pod.becameReady(at);
+    else if (kind === "frozen") this.#freeze.froze(podName, at);
+    else if (kind === "thawed") this.#freeze.thawed(podName, at);
     else if (kind === "terminating" || kind === "killed" || kind === "exited") pod.readySince = undefined;
     const event = { atMs: at - this.#startedAt, kind, pod: podName, rpcsBefore: this.completed };
     this.#events.push(event);
@@ -97,7 +104,8 @@ export class Metrics {
     }));
   }
 
-  measured(): Measured {
+  /** `attempts` are all that the client made. */
+  measured(attempts: readonly Attempt[]): Measured {
     const pods = [...this.#pods.values()];
     return {
       rpcs: this.completed,
@@ -110,6 +118,7 @@ export class Metrics {
       perPod: Object.fromEntries(pods.map(({ name, answered }) => [name, answered])),
       latencyMs: latencyOf(this.#latencies),
       events: this.#events,
+      freeze: this.#freeze.measured(attempts),
       newPods: Object.fromEntries(
         pods.flatMap((pod): [string, NewPod][] => {
           const newPod = pod.newPod(this.#startedAt);
@@ -119,7 +128,8 @@ export class Metrics {
     };
   }
 
-  #complete(latencyMs: number, at: number): void {
+  #complete(podName: string | undefined, latencyMs: number, at: number): void {
+    this.#freeze.completed(podName, latencyMs, at);
     this.#latencies.push(latencyMs);
     if (this.#lastAt !== undefined) this.#stallMs = Math.max(this.#stallMs, at - this.#lastAt);
     this.#lastAt = at;

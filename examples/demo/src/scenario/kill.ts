@@ -4,6 +4,7 @@ import type { Scenario } from "./scenario.ts";
 export const kill: Scenario = {
   pods: 6,
   callers: 20,
+  policy: "round-robin",
   async play({ cluster, progress, busiestPod }) {
     await progress(0.4);
     const busiest = cluster.pods.find(({ name }) => name === busiestPod());

@@ -4,6 +4,7 @@ import type { Scenario } from "./scenario.ts";
 export const scale: Scenario = {
   pods: 5,
   callers: 500,
+  policy: "round-robin",
   async play({ cluster, progress, fairShares }) {
     await progress(0.2);
     await cluster.scale(7);

@@ -25,6 +25,10 @@ export async function play(
     async progress(fraction) {
       await until(() => load.progress >= fraction, signal);
     },
+    async passed(ms) {
+      const endsAt = performance.now() + ms;
+      await until(() => performance.now() >= endsAt, signal);
+    },
     async fairShares() {
       await until(() => metrics.sharesAreFair, signal, fairShareLimitMs);
     },
@@ -35,8 +39,7 @@ export async function play(
     },
   };
   await orAbort(scenario.play(stage), signal);
-  const settledAt = performance.now() + tailMs;
-  await until(() => performance.now() >= settledAt, signal);
+  await stage.passed(tailMs);
   await stage.progress(1);
 }
 

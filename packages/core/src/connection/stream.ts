@@ -41,6 +41,8 @@ export interface StreamListener {
   /** The peer takes more body bytes after `write` had returned `false`. */
   drained(): void;
   trailers(trailers: HeaderList): void;
+  /** The connection became suspect. May come at any time before `closed`, and again. */
+  suspected?(): void;
   closed(end: StreamEnd): void;
 }
 

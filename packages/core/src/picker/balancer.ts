@@ -41,16 +41,32 @@ export class Balancer {
 
   /** The policy's choice; where that is full, or is to be avoided, the least busy of the others. At least one is ready. */
   pick(info: PickInfo): PickResult<Subchannel> {
-    const result = (this.#picker as Picker<Subchannel>).pick(info);
-    if (result.kind !== "complete") return result;
-    const isFull = result.candidate.roomy === undefined;
-    if (!isFull && !isAvoided(result.candidate, info)) return result;
-    if (isFull) result.candidate.grow();
+    const picker = this.#picker as Picker<Subchannel>;
+    let asked = info;
+    for (let tries = 0; tries < maxTries; tries++) {
+      const result = picker.pick(asked);
+      if (result.kind !== "complete") return result;
+      const { candidate } = result;
+      if (candidate.roomy === undefined) candidate.grow();
+      else if (!isAvoided(candidate, info)) return result;
+      asked = new Avoiding(asked, candidate.endpoint.key);
+    }
+    return this.#pickOther(picker, info);
+  }
+
+  #pickOther(picker: Picker<Subchannel>, info: PickInfo): PickResult<Subchannel> {
     const withRoom = this.#ready.filter(({ roomy }) => roomy !== undefined);
-    const others = withRoom.filter((subchannel) => !isAvoided(subchannel, info));
-    const [first, ...rest] = others.length > 0 || !isFull ? others : withRoom;
-    if (first === undefined) return isFull ? queue : result;
-    return this.#overflow(undefined, [first, ...rest], this.#context as PolicyContext).pick(info);
+    const chosen = new Set(picker.candidates ?? this.#ready);
+    // those that the policy leaves out, and then those that were tried, only where there are no others
+    const groups = [
+      withRoom.filter((subchannel) => chosen.has(subchannel) && !isAvoided(subchannel, info)),
+      withRoom.filter((subchannel) => !isAvoided(subchannel, info)),
+      withRoom.filter((subchannel) => chosen.has(subchannel)),
+      withRoom,
+    ];
+    const [first, ...rest] = groups.find(({ length }) => length > 0) ?? [];
+    if (first === undefined) return queue;
+    return this.#overflow(picker, [first, ...rest], this.#context as PolicyContext).pick(info);
   }
 
   /** Takes what became of an attempt. */
@@ -65,6 +81,34 @@ export class Balancer {
     return false;
   }
 }
+
+/** An RPC that is to go elsewhere: policies that heed keys go on to the next endpoint of its key. */
+class Avoiding implements PickInfo {
+  readonly path: string;
+  readonly avoid: ReadonlySet<string>;
+  readonly #info: PickInfo;
+
+  constructor(info: PickInfo, key: string) {
+    this.path = info.path;
+    this.avoid = new Set([...(info.avoid ?? []), key]);
+    this.#info = info;
+  }
+
+  get contextValues(): PickInfo["contextValues"] {
+    return this.#info.contextValues;
+  }
+
+  get message(): unknown {
+    return this.#info.message;
+  }
+
+  header(name: string): string | undefined {
+    return this.#info.header?.(name);
+  }
+}
+
+/** How often the policy is asked for an RPC; its next choice may be another one. */
+const maxTries = 3;
 
 const queue = { kind: "queue" } as const;
 

@@ -32,6 +32,8 @@ export type PickResult<C extends Candidate> =
 /** Chooses the endpoint of one attempt: at once, from an immutable set of candidates. */
 export interface Picker<C extends Candidate> {
   pick(info: PickInfo): PickResult<C>;
+  /** What it chooses from at the moment, where that is less than what it was made of. */
+  readonly candidates?: readonly C[];
   /** Takes what became of an attempt on `candidate`, which may have left the set, or may never have been this picker's. */
   report?(candidate: C, outcome: Outcome): void;
 }

@@ -1,72 +1,43 @@
-import type { Candidate } from "../load/candidate.ts";
-import type { Picker, PickResult } from "../picker/picker.ts";
-import { type Random, randomInt } from "../random.ts";
+import { checkKeys, numberOption, typeOption } from "../options.ts";
+import { type Cost, DrawnChooser, exactLimit, TurnChooser, WeightedTurnChooser } from "./choosers.ts";
+import { type Chooser, type Contest, LoadPicker } from "./load-picker.ts";
 import type { Policy } from "./policy.ts";
+import { evenWeights, weightsOf } from "./weights.ts";
 
-/** Up to this many candidates all are compared: cheaper than two random draws are wrong. */
-const exactLimit = 32;
+export interface LeastRequestOptions {
+  /** How many candidates are drawn at random and compared: 2 to 100. Default: all of up to 16, two of more. */
+  readonly choices?: number;
+  /** Whether loads, and turns and draws among equals, are relative to weights. Default true. */
+  readonly weights?: boolean;
+}
 
 /**
- * The candidate with the fewest RPCs in flight: the least of all up to 32 candidates, ties in turn; above that the
- * lesser of two drawn at random (Mitzenmacher, "The Power of Two Choices", 2001; gRFC A48).
+ * The candidate with the fewest RPCs in flight: the default, and right for nearly everything.
+ *
+ * All of up to 16 candidates are compared, ties in turn, as IPVS's `lc` and `wlc` and HAProxy's `leastconn`; of more, two
+ * that are drawn at random (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001; gRFC A48), which
+ * keeps the busiest nearly as close to the others, and many clients from choosing the same. Failures count as load
+ * (`Penalties`). Throws a `TypeError` or `RangeError`.
  */
-export function leastRequest(): Policy {
-  return (previous, candidates, { random }) =>
-    candidates.length > exactLimit
-      ? new TwoChoicesPicker(candidates, random)
-      : new LeastPicker(
-          candidates,
-          previous instanceof LeastPicker ? previous.position : randomInt(random, candidates.length),
-        );
+export function leastRequest(options: LeastRequestOptions = {}): Policy {
+  checkKeys("leastRequest", options, ["choices", "weights"]);
+  const choices =
+    options.choices === undefined
+      ? undefined
+      : numberOption("choices", options.choices, { min: 2, max: 100, integer: true });
+  const heedsWeights = typeOption("weights", options.weights ?? true, "boolean");
+  return (previous, candidates, context) => {
+    const weights = heedsWeights ? weightsOf(candidates, context) : evenWeights(candidates.length);
+    return new LoadPicker(previous, candidates, weights, context, (contest) => chooserFor(contest, choices));
+  };
 }
 
-class LeastPicker<C extends Candidate> implements Picker<C> {
-  readonly #candidates: readonly C[];
-  #position: number;
-
-  constructor(candidates: readonly C[], position: number) {
-    this.#candidates = candidates;
-    this.#position = position % candidates.length;
+function chooserFor(contest: Contest, choices: number | undefined): Chooser {
+  const { loads, weights } = contest;
+  const { values, isEven } = weights;
+  if (loads.count > (choices ?? exactLimit)) {
+    const cost: Cost = isEven ? (index) => loads.of(index) : (index) => loads.of(index) / (values[index] as number);
+    return new DrawnChooser(contest, cost, choices ?? 2);
   }
-
-  get position(): number {
-    return this.#position;
-  }
-
-  pick(): PickResult<C> {
-    const candidates = this.#candidates;
-    const count = candidates.length;
-    let best = this.#position;
-    let least = Number.POSITIVE_INFINITY;
-    for (let step = 0; step < count; step++) {
-      const index = (this.#position + step) % count;
-      const { inFlight } = candidates[index] as C;
-      if (inFlight >= least) continue;
-      best = index;
-      least = inFlight;
-    }
-    // the next search starts behind the one found, so that ties are served in turn
-    this.#position = (best + 1) % count;
-    return { kind: "complete", candidate: candidates[best] as C };
-  }
-}
-
-class TwoChoicesPicker<C extends Candidate> implements Picker<C> {
-  readonly #candidates: readonly C[];
-  readonly #random: Random;
-
-  constructor(candidates: readonly C[], random: Random) {
-    this.#candidates = candidates;
-    this.#random = random;
-  }
-
-  pick(): PickResult<C> {
-    const count = this.#candidates.length;
-    const first = randomInt(this.#random, count);
-    // drawn from the others, so that the two are distinct
-    const second = (first + 1 + randomInt(this.#random, count - 1)) % count;
-    const a = this.#candidates[first] as C;
-    const b = this.#candidates[second] as C;
-    return { kind: "complete", candidate: b.inFlight < a.inFlight ? b : a };
-  }
+  return isEven ? new TurnChooser(contest, { ahead: 0, idleFirst: false }) : new WeightedTurnChooser(contest);
 }

@@ -11,6 +11,8 @@ export interface PolicyContext {
   readonly random: Random;
   /** The whole set, also those without a ready connection. */
   readonly endpoints: readonly Endpoint[];
+  /** All with a ready connection, where a decorator holds some back; default: all that the policy gets. */
+  readonly ready?: readonly Candidate[];
   /** A candidate's share of the load relative to the others, above 0: its endpoint's weight, less while it warms up. */
   weightOf(candidate: Candidate): number;
 }

@@ -1,6 +1,6 @@
 import { seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
-import { candidates, pickKeys, policyContext, shares } from "../../test-helpers/candidates.ts";
+import { candidates, pickKeys, policyContext, shares, weightsInOrder } from "../../test-helpers/candidates.ts";
 import { roundRobin } from "./round-robin.ts";
 
 describe("round robin", () => {
@@ -58,5 +58,45 @@ describe("round robin", () => {
     const set = Object.freeze(candidates(3)) as ReturnType<typeof candidates>;
     for (const each of set) Object.freeze(each);
     expect(() => pickKeys(roundRobin()(undefined, set, policyContext()), 10)).not.toThrow();
+  });
+});
+
+describe("round robin with weights", () => {
+  const weights = [1, 2, 5];
+  const context = policyContext({ random: seededRandom(3), weightOf: weightsInOrder(weights) });
+
+  test("gives each the share of its weight, to the pick", () => {
+    const counts = shares(roundRobin()(undefined, candidates(3), context), 1_000_000);
+    for (const [index, weight] of weights.entries()) {
+      expect(Math.abs((counts.get(`pod-${index + 1}`) ?? 0) - weight * 125_000)).toBeLessThanOrEqual(3);
+    }
+  });
+
+  test("spreads the picks of each, as smoothly as can be", () => {
+    const order = pickKeys(roundRobin()(undefined, candidates(3), context), 8_000);
+    for (const [index, weight] of weights.entries()) {
+      const turns = order.flatMap((key, turn) => (key === `pod-${index + 1}` ? [turn] : []));
+      for (const [number, turn] of turns.slice(1).entries()) {
+        expect(turn - (turns[number] as number)).toBeLessThanOrEqual(8 / weight + 3);
+      }
+    }
+  });
+
+  test("is plain round robin where all weights are the same", () => {
+    const even = policyContext({ random: () => 0, weightOf: () => 0.3 });
+    expect(pickKeys(roundRobin()(undefined, candidates(3), even), 4)).toEqual(["pod-1", "pod-2", "pod-3", "pod-1"]);
+  });
+
+  test("goes from one to the other as weights change", () => {
+    const policy = roundRobin();
+    let slow = 1;
+    const changing = policyContext({ weightOf: ({ endpoint }) => (endpoint.key === "pod-1" ? slow : 1) });
+    let picker = policy(undefined, candidates(4), changing);
+    for (const share of [1, 0.1, 0.5, 1]) {
+      slow = share;
+      picker = policy(picker, candidates(4), changing);
+      const count = shares(picker, 31_000).get("pod-1") ?? 0;
+      expect(count / 31_000).toBeCloseTo(share / (3 + share), 2);
+    }
   });
 });

@@ -534,6 +534,15 @@ describe("a Service name that resolves to one address", () => {
     await fixture.clock.advance(0);
     expect(order).toEqual(["warning", "update"]);
   });
+
+  test("may be closed by whoever hears the warning, and tells nothing then", async () => {
+    emitWarning.mockReturnValue();
+    const fixture = new Fixture({ target: `http://${service()}:8080`, answer: v4(1) });
+    callOn("warning", () => fixture.resolver.close());
+    await fixture.clock.advance(120_000);
+    expect(emitWarning).toHaveBeenCalledTimes(1);
+    expect(fixture.updates).toEqual([]);
+  });
 });
 
 describe("the options of dns()", () => {

@@ -3,12 +3,12 @@ import { isIP } from "node:net";
 import type { Clock, Timer } from "../clock.ts";
 import { createEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
 import { messageOf, StatusCode, StatusError } from "../errors.ts";
-import { publish } from "../events.ts";
 import { backoffDelay } from "../pool/backoff.ts";
 import { jitter } from "../random.ts";
 import type { Target } from "../target/target.ts";
 import type { Resolver, ResolverContext, ResolverFactory, ResolverListener, ResolverUpdate } from "./resolver.ts";
 import { SharedResolvers } from "./shared.ts";
+import { warnOnce } from "./warning.ts";
 
 /** An address of a host name. */
 export interface HostAddress {
@@ -40,11 +40,31 @@ const hintedForMs = 60_000;
  * Throws a `TypeError` or `RangeError` for options that contradict each other or are out of range.
  */
 export function dns(options: DnsOptions = {}): ResolverFactory {
+  const resolve = hostAddresses("dns", options);
+  if (options.srv !== undefined) return resolve;
+  return (target, listener, context) => {
+    let closed = false;
+    const tell = (update: ResolverUpdate): void => {
+      if (update.kind === "endpoints") warnOfClusterIp(target, update.endpoints);
+      if (!closed) listener(update); // whoever hears the warning may close the channel
+    };
+    const resolver = resolve(target, tell, context);
+    const close = (): void => {
+      closed = true;
+      resolver.close();
+    };
+    return { resolveNow: () => resolver.resolveNow(), close };
+  };
+}
+
+/** As `dns()`, without the warning of a ClusterIP; errors name `factory`. */
+export function hostAddresses(factory: string, options: DnsOptions): ResolverFactory {
   const { refreshMs = 30_000 } = options;
   if (options.lookup !== undefined && options.servers !== undefined) {
-    throw new TypeError("dns: expected either lookup or servers, got both");
+    throw new TypeError(`${factory}: expected either lookup or servers, got both`);
   }
-  if (!(refreshMs > 0)) throw new RangeError(`dns: refreshMs: expected more than 0 milliseconds, got ${refreshMs}`);
+  if (!(refreshMs > 0))
+    throw new RangeError(`${factory}: refreshMs: expected more than 0 milliseconds, got ${refreshMs}`);
   if (options.servers !== undefined) new nodeDns.Resolver().setServers(options.servers); // throws what is wrong
   return (target, listener, context) => {
     if (isIP(target.host) !== 0) {
@@ -147,9 +167,7 @@ class DnsResolver implements Resolver {
   async #resolve(): Promise<readonly Endpoint[]> {
     const { host, port } = this.#target;
     if (this.#options.srv !== undefined) return await this.#resolveSrv(`${this.#options.srv}.${host}`);
-    const endpoints = toEndpoints(await this.#lookup(host), port);
-    if (!this.#closed) warnOfClusterIp(this.#target, endpoints);
-    return endpoints;
+    return toEndpoints(await this.#lookup(host), port);
   }
 
   async #resolveSrv(name: string): Promise<readonly Endpoint[]> {
@@ -211,15 +229,13 @@ function toEndpoints(found: readonly HostAddress[], port: number): readonly Endp
   });
 }
 
-const warnedOf = new Set<string>();
-
-/** A Service name with one address is most likely a virtual IP, behind which nothing can be balanced. */
-function warnOfClusterIp({ host, text }: Target, [endpoint, ...others]: readonly Endpoint[]): void {
-  if (endpoint === undefined || others.length > 0 || !/\.svc(\.|$)/.test(host) || warnedOf.has(host)) return;
-  warnedOf.add(host);
+/** A Service name with one address is most likely a virtual IP, which gives each connection to one pod. */
+function warnOfClusterIp(target: Target, [endpoint, ...others]: readonly Endpoint[]): void {
+  const { host } = target;
+  if (endpoint === undefined || others.length > 0 || !/\.svc(\.|$)/.test(host)) return;
   const message =
     `${host} resolves to the single address ${endpoint.addresses[0].host}. If that is a ClusterIP, every RPC goes to one ` +
-    "pod: use a headless Service (clusterIP: None), so that DNS tells the pods' addresses.";
-  process.emitWarning(message, { type: "EvenkeelWarning", code: "EVENKEEL_CLUSTER_IP" });
-  publish("warning", { target: text, message });
+    "pod: use a headless Service (clusterIP: None), so that DNS tells the pods' addresses, or the resolver vip(), which " +
+    "spreads several connections through the address.";
+  warnOnce("EVENKEEL_CLUSTER_IP", target, message);
 }

@@ -1,0 +1,262 @@
+import { exponential, lognormal } from "./distributions.ts";
+import type { PodGroup, Scenario } from "./scenario.ts";
+
+/** Every policy that heeds nothing of the request, by itself. */
+const plain = [
+  "random",
+  "round-robin",
+  "least-request",
+  "least-request-2",
+  "peak-ewma",
+  "shortest-expected-delay",
+  "never-queue",
+  "weighted-round-robin",
+] as const;
+
+/** Ten pods of four workers can do 4 000 RPCs per second of this work. */
+const work = exponential(10);
+
+/** Six that stay, and three that come again and again. */
+const joining: readonly PodGroup[] = [
+  { count: 6, workers: 4 },
+  {
+    count: 3,
+    workers: 4,
+    visits: { everyMs: 30_000, fromMs: 5_000, forMs: 20_000, coldMs: 10_000, coldSlowdown: 5 },
+  },
+];
+
+export const scenarios: readonly Scenario[] = [
+  {
+    name: "uniform",
+    title: "5 clients, 10 pods with 4 workers each, exponential work of 10 ms, 80 % of capacity.",
+    clients: [{ count: 5 }],
+    pods: [{ count: 10, workers: 4 }],
+    rps: 3_200,
+    work,
+    rows: plain,
+  },
+  {
+    name: "heavy-tail",
+    title: "As uniform, but lognormal work (σ = 1.5), of which one in 1 000 takes 33 times the mean; 70 % of capacity.",
+    clients: [{ count: 5 }],
+    pods: [{ count: 10, workers: 4 }],
+    rps: 2_800,
+    work: lognormal(10, 1.5),
+    rows: plain,
+  },
+  {
+    name: "slow-pod",
+    title: "As uniform, but one pod takes 5 times as long; 70 % of what the pods can do together; deadline 1 s.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 9, workers: 4 },
+      { count: 1, workers: 4, slowdown: 5, isOdd: true },
+    ],
+    rps: 2_576,
+    work,
+    deadlineMs: 1_000,
+    rows: [...plain, "round-robin+outlier-detection", "least-request+outlier-detection"],
+  },
+  {
+    name: "stalling-pod",
+    title: "3 clients, 11 pods that never queue: ten take 20 ms, one takes 2 s. No deadline.",
+    clients: [{ count: 3 }],
+    pods: [
+      { count: 10, workers: 10_000 },
+      { count: 1, workers: 10_000, slowdown: 100, isOdd: true },
+    ],
+    rps: 1_000,
+    work: lognormal(20, 0.5),
+    rows: plain,
+  },
+  {
+    name: "failing-pod",
+    title: "As uniform, but one pod fails every RPC after 1 ms; the others are at 70 % of capacity.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 9, workers: 4 },
+      { count: 1, workers: 4, fails: { afterMs: 1 }, isOdd: true },
+    ],
+    rps: 2_520,
+    work,
+    deadlineMs: 1_000,
+    rows: [
+      ...plain,
+      "round-robin+outlier-detection",
+      "least-request+outlier-detection",
+      "round-robin+retry",
+      "least-request+retry",
+      "round-robin+outlier-detection+retry",
+    ],
+  },
+  {
+    name: "recovering-pod",
+    title: "As failing-pod, but it fails for 20 s of each 60 s. Its share is that of the 40 s in which it does not.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 9, workers: 4 },
+      { count: 1, workers: 4, fails: { afterMs: 1, during: { everyMs: 60_000, fromMs: 0, forMs: 20_000 } } },
+    ],
+    rps: 2_520,
+    work,
+    deadlineMs: 1_000,
+    rows: [...plain, "round-robin+outlier-detection", "least-request+outlier-detection"],
+  },
+  {
+    name: "frozen-pod",
+    title: "As uniform, but one pod freezes for 5 s every 20 s; 60 % of capacity; deadline 10 s.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 9, workers: 4 },
+      { count: 1, workers: 4, freezes: { everyMs: 20_000, fromMs: 5_000, forMs: 5_000 } },
+    ],
+    rps: 2_400,
+    work,
+    deadlineMs: 10_000,
+    rows: plain,
+  },
+  {
+    name: "pausing-pods",
+    title: "As uniform, but two pods pause for 0.5 s every 5 s, too short for a PING; 60 % of capacity.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 8, workers: 4 },
+      { count: 1, workers: 4, freezes: { everyMs: 5_000, fromMs: 1_000, forMs: 500 } },
+      { count: 1, workers: 4, freezes: { everyMs: 5_000, fromMs: 3_000, forMs: 500 } },
+    ],
+    rps: 2_400,
+    work,
+    rows: plain,
+  },
+  {
+    name: "joining-pods",
+    title: "6 pods are joined by 3 new ones every 30 s, for 20 s, cold at first: 5 times as slow, warm after 10 s.",
+    clients: [{ count: 5 }],
+    pods: joining,
+    rps: 1_800,
+    work,
+    deadlineMs: 1_000,
+    rows: [
+      ...plain,
+      "random+slow-start",
+      "round-robin+slow-start",
+      "least-request+slow-start",
+      "peak-ewma+slow-start",
+      "weighted-round-robin+slow-start",
+    ],
+  },
+  {
+    name: "unequal-pods",
+    title: "5 pods with 2 workers and weight 1, 5 with 6 workers and weight 3; 80 % of capacity.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 5, workers: 2, weight: 1 },
+      { count: 5, workers: 6, weight: 3 },
+    ],
+    rps: 3_200,
+    work,
+    deadlineMs: 1_000,
+    rows: plain,
+  },
+  {
+    name: "unknown-sizes",
+    title: "As unequal-pods, but the resolver knows no weights.",
+    clients: [{ count: 5 }],
+    pods: [
+      { count: 5, workers: 2 },
+      { count: 5, workers: 6 },
+    ],
+    rps: 3_200,
+    work,
+    deadlineMs: 1_000,
+    rows: plain,
+  },
+  {
+    name: "three-zones",
+    title:
+      "Zones of 5, 3 and 2 pods with 6, 8 and 6 clients; 1 ms one way between zones, 0.1 ms within; 70 % of capacity.",
+    clients: [
+      { count: 6, zone: "a" },
+      { count: 8, zone: "b" },
+      { count: 6, zone: "c" },
+    ],
+    pods: [
+      { count: 5, workers: 4, zone: "a" },
+      { count: 3, workers: 4, zone: "b" },
+      { count: 2, workers: 4, zone: "c" },
+    ],
+    rps: 2_800,
+    work,
+    deadlineMs: 1_000,
+    network: { sameZoneMs: 0.1, crossZoneMs: 1 },
+    rows: [
+      "round-robin",
+      "least-request",
+      "peak-ewma",
+      "round-robin+locality",
+      "least-request+locality",
+      "peak-ewma+locality",
+    ],
+  },
+  {
+    name: "many-clients",
+    title: "As uniform, but 100 clients, each of which knows little of what the others send.",
+    clients: [{ count: 100 }],
+    pods: [{ count: 10, workers: 4 }],
+    rps: 3_200,
+    work,
+    rows: plain,
+  },
+  {
+    name: "many-clients-slow-pod",
+    title: "As slow-pod, but 100 clients.",
+    clients: [{ count: 100 }],
+    pods: [
+      { count: 9, workers: 4 },
+      { count: 1, workers: 4, slowdown: 5, isOdd: true },
+    ],
+    rps: 2_576,
+    work,
+    deadlineMs: 1_000,
+    rows: ["round-robin", "least-request", "least-request-2", "peak-ewma", "weighted-round-robin"],
+  },
+  {
+    name: "many-clients-joining-pods",
+    title: "As joining-pods, but 100 clients.",
+    clients: [{ count: 100 }],
+    pods: joining,
+    rps: 1_800,
+    work,
+    deadlineMs: 1_000,
+    rows: ["least-request", "peak-ewma", "round-robin+slow-start", "least-request+slow-start", "peak-ewma+slow-start"],
+  },
+  {
+    name: "many-pods",
+    title:
+      "100 clients, 200 pods with one worker each, exponential work of 40 ms, 70 % of capacity; subsets of 20 pods.",
+    clients: [{ count: 100 }],
+    pods: [{ count: 200, workers: 1 }],
+    rps: 3_500,
+    work: exponential(40),
+    deadlineMs: 4_000,
+    subsetSize: 20,
+    rows: [
+      ...plain,
+      "round-robin+rendezvous",
+      "least-request+rendezvous",
+      "round-robin+aperture",
+      "least-request+aperture",
+    ],
+  },
+  {
+    name: "supermarket",
+    title: "One client, 100 pods with one worker each, exponential work of 20 ms, no network, 90 % of capacity.",
+    clients: [{ count: 1 }],
+    pods: [{ count: 100, workers: 1 }],
+    rps: 4_500,
+    work: exponential(20),
+    network: { sameZoneMs: 0, crossZoneMs: 0 },
+    rows: [...plain, "least-request-100"],
+  },
+];
