@@ -87,7 +87,7 @@ describe("the README's", () => {
   );
 
   it("client of the connect package gets an answer", async () => {
-    await run("packages/connect/README.md", "client");
+    for (const name of ["client", "retry", "hedging"]) await run("packages/connect/README.md", name);
   });
 
   afterAll(async () => {

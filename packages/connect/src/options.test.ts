@@ -89,6 +89,12 @@ describe("options that are wrong throw at creation and name themselves", () => {
     [{ baseUrl, retryBudget: { minPerSecond: Number.NaN } }, /^retryBudget\.minPerSecond: expected a number/],
     [{ baseUrl, retryBudget: { perSecond: 1 } }, /^perSecond: no option of retryBudget, which has ratio, minPerSecond/],
     [{ baseUrl, retryBudget: 5 }, /^retryBudget: expected an object of options, got 5/],
+    [{ baseUrl, outlierDetection: { intervalMs: 1 } }, /intervalMs/],
+    [{ baseUrl, slowStart: {} }, /windowMs/],
+    [{ baseUrl, locality: { zones: "a" } }, /zones: no option of locality/],
+    [{ baseUrl, subset: 20 }, /^subset: expected a function/],
+    [{ baseUrl, maxConnectionsPerEndpoint: 0 }, /^maxConnectionsPerEndpoint: expected an integer from 1 to 100, got 0/],
+    [{ baseUrl, drainTimeoutMs: 0 }, /^drainTimeoutMs: expected more than 0/],
     [{ baseUrl, healthCheck: true }, /healthCheck must be \{ service, timeoutMs\? \} or \{ path, .* got true/],
     [{ baseUrl, healthCheck: null }, /healthCheck must be .* got null/],
     [{ baseUrl, healthCheck: { serviceName: "" } }, /healthCheck must be .* got the key serviceName/],
@@ -168,6 +174,7 @@ describe('httpVersion "1.1"', () => {
     [{ nodeOptions: { timeout: 1 } }, /nodeOptions\.timeout is not supported with HTTP\/1\.1: .*timeoutMs/],
     [{ nodeOptions: { agent: {}, createConnection() {} } }, /nodeOptions\.createConnection with agent/],
     [{ connectTimeoutMs: 0 }, /connectTimeoutMs: expected more than 0/],
+    [{ maxConnectionsPerEndpoint: 2 }, /maxConnectionsPerEndpoint with httpVersion "1\.1": leave it out/],
     [{ healthCheck: { service: "" } }, /healthCheck with httpVersion "1\.1" must be \{ path, .*HTTP\/2/],
   ])("does not take %j", (options, message) => {
     for (const create of [createConnectTransport, createGrpcWebTransport]) {

@@ -25,8 +25,16 @@ interface CommonOptions {
   readonly baseUrl: string;
   /** Which addresses are dialled. Default `dns()`. */
   readonly resolver?: ResolverFactory;
-  /** Which connection an RPC takes. Default `leastRequest()`. */
+  /** Which pods are connected to, such as `rendezvousSubset({ size: 20 })`. Default: all. */
+  readonly subset?: NonNullable<ChannelOptions["subset"]>;
+  /** Which pod an RPC goes to. Default `leastRequest()`. */
   readonly policy?: Policy;
+  /** Prefers pods of the client's zone. Default: all are alike. */
+  readonly locality?: NonNullable<ChannelOptions["locality"]>;
+  /** Gives pods that join less at first, for `windowMs`. Default: their whole share at once. */
+  readonly slowStart?: NonNullable<ChannelOptions["slowStart"]>;
+  /** Leaves pods that fail more than others out for a while (gRFC A50); `{}` for its defaults. Default: none is left out. */
+  readonly outlierDetection?: NonNullable<ChannelOptions["outlierDetection"]>;
   /**
    * The channel of another transport, to share its connections: its `baseUrl` may have another path. Excludes the
    * options that make a channel.
@@ -34,6 +42,10 @@ interface CommonOptions {
   readonly channel?: Channel;
   /** From the dial until a connection is ready. Default 5 000. */
   readonly connectTimeoutMs?: number;
+  /**
+   * To one pod: dialled one after another while RPCs find all of them full (gRFC A105, HTTP/2 only). 1 to 100, default 1.
+   */
+  readonly maxConnectionsPerEndpoint?: number;
   /** Waits for a ready connection until the RPC's deadline, also while all of them fail. Default false. */
   readonly waitForReady?: boolean;
   /**
@@ -56,6 +68,8 @@ interface CommonOptions {
   readonly pingIdleConnection?: boolean;
   /** A connection that does not answer a ping for so long is dead. Default 15 000. */
   readonly pingTimeoutMs?: number;
+  /** How long the streams of pods that are not wanted any more may take to finish. Default 30 000. */
+  readonly drainTimeoutMs?: number;
   /** Without an RPC for so long, resolver and connections stop until the next one. Default 900 000. */
   readonly idleConnectionTimeoutMs?: number;
   /** Binary protobuf or JSON. Default true: binary. */
@@ -162,17 +176,22 @@ const unsupportedNodeOptions = [
 
 const pingOptions = ["pingIntervalMs", "pingIdleConnection", "pingTimeoutMs"];
 
-const channelOptions = [
+/** Options of channels that transports hand on as they are. */
+export const sharedOptions = [
   "resolver",
+  "subset",
   "policy",
+  "locality",
+  "slowStart",
+  "outlierDetection",
   "connectTimeoutMs",
+  "maxConnectionsPerEndpoint",
   "waitForReady",
-  "nodeOptions",
-  "healthCheck",
+  "drainTimeoutMs",
   "retryBudget",
-  ...pingOptions,
-  "idleConnectionTimeoutMs",
-];
+] as const satisfies readonly (keyof ChannelOptions & keyof CommonOptions)[];
+
+const channelOptions = [...sharedOptions, "nodeOptions", "healthCheck", ...pingOptions, "idleConnectionTimeoutMs"];
 
 const ownOptions = [
   "baseUrl",
@@ -214,6 +233,10 @@ function checkUnsupported(options: TransportOptions): void {
   const ping = pingOptions.find((name) => isGiven(options, name));
   if (options.httpVersion === "1.1" && ping !== undefined) {
     throw new TypeError(`${ping} with httpVersion "1.1": leave it out; HTTP/1.1 has no pings`);
+  }
+  if (options.httpVersion === "1.1" && isGiven(options, "maxConnectionsPerEndpoint")) {
+    const instead = "leave it out; with HTTP/1.1 the agent's maxSockets says it";
+    throw new TypeError(`maxConnectionsPerEndpoint with httpVersion "1.1": ${instead}`);
   }
   for (const name of ["resolver", "policy"] as const) {
     const example = name === "policy" ? "roundRobin()" : "dns()";

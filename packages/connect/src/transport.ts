@@ -19,7 +19,7 @@ import { http1Channels } from "./http1/channels.ts";
 import { createHttp1Connector } from "./http1/connector.ts";
 import { interceptStream, interceptUnary } from "./intercepted-call.ts";
 import { MethodPlans } from "./method-plan.ts";
-import { type ConnectTransportOptions, type ProtocolOptions, protocolOptions } from "./options.ts";
+import { type ConnectTransportOptions, type ProtocolOptions, protocolOptions, sharedOptions } from "./options.ts";
 import type { Protocol } from "./protocol.ts";
 import { Rescues } from "./rescues.ts";
 import { ResendingRules } from "./resending.ts";
@@ -152,11 +152,12 @@ function createCalls(context: CallContext, plans: MethodPlans, protocols: Protoc
 }
 
 function createOwnChannel(options: ConnectTransportOptions): Channel {
-  const { baseUrl, resolver, policy, connectTimeoutMs, waitForReady, idleConnectionTimeoutMs, retryBudget } = options;
+  const { baseUrl, idleConnectionTimeoutMs } = options;
+  const shared = Object.fromEntries(sharedOptions.map((name) => [name, options[name]]));
   const channel = createChannel({
     target: baseUrl,
     connector: createCheckedConnector(options),
-    ...given({ resolver, policy, connectTimeoutMs, waitForReady, idleTimeoutMs: idleConnectionTimeoutMs, retryBudget }),
+    ...given({ ...shared, idleTimeoutMs: idleConnectionTimeoutMs }),
   });
   if (options.httpVersion === "1.1") http1Channels.add(channel);
   return channel;

@@ -1,12 +1,13 @@
 import { type Clock, systemClock } from "./clock.ts";
 import type { Connector } from "./connection/connection.ts";
 import type { Endpoint } from "./endpoint/endpoint.ts";
-import { checkKeys, clockOption, durationOption, numberOption, typeOption } from "./options.ts";
+import { checkKeys, durationOption, numberOption, typeOption } from "./options.ts";
 import type { RetryBudgetOptions } from "./outcome/retry-budget.ts";
 import type { BalancingOptions } from "./policy/stack.ts";
 import { type Random, systemRandom } from "./random.ts";
 import { dns } from "./resolver/dns.ts";
 import type { ResolverFactory } from "./resolver/resolver.ts";
+import { isVip } from "./resolver/vip.ts";
 import type { Subset } from "./subset/subset.ts";
 
 /** All times in milliseconds. */
@@ -50,23 +51,40 @@ const all: Subset = (endpoints: readonly Endpoint[]) => endpoints;
 /** Throws a `TypeError` or `RangeError` that names the option. */
 export function channelSettings(options: ChannelOptions): ChannelSettings {
   checkKeys("createChannel", options, names);
-  const { connector, maxConnectionsPerEndpoint = 1, random = systemRandom } = options;
+  const { connector, resolver = dns(), subset = all, retryBudget = {}, clock = systemClock } = options;
+  const { maxConnectionsPerEndpoint = 1, waitForReady = false, random = systemRandom } = options;
+  const { connectTimeoutMs = 5_000, queueTimeoutMs, idleTimeoutMs = 900_000, drainTimeoutMs = 30_000 } = options;
   if (typeof connector?.connect !== "function") {
     throw new TypeError(`connector: expected a connector, such as createHttp2Connector(), got ${String(connector)}`);
   }
+  if (typeof clock?.now !== "function" || typeof clock.setTimeout !== "function") {
+    throw new TypeError(`clock: expected a clock, got ${String(clock)}`);
+  }
+  if (typeOption("waitForReady", waitForReady, "boolean") && queueTimeoutMs !== undefined) {
+    throw new TypeError(
+      "queueTimeoutMs with waitForReady: leave one out; RPCs that wait for ready wait until their deadline",
+    );
+  }
+  if (subset !== all && isVip(resolver)) {
+    throw new TypeError("subset with vip(): leave it out; connections is the number of pods that are connected to");
+  }
+  if (maxConnectionsPerEndpoint !== 1 && isVip(resolver)) {
+    throw new TypeError("maxConnectionsPerEndpoint with vip(): leave it out; raise connections of vip() instead");
+  }
+  checkKeys("retryBudget", retryBudget, ["ratio", "minPerSecond"]);
   const range = { min: 1, max: 100, integer: true };
   return {
     connector,
-    resolver: typeOption("resolver", options.resolver ?? dns(), "function"),
-    subset: typeOption("subset", options.subset ?? all, "function"),
-    connectTimeoutMs: durationOption("connectTimeoutMs", options.connectTimeoutMs ?? 5_000),
+    resolver: typeOption("resolver", resolver, "function"),
+    subset: typeOption("subset", subset, "function"),
+    connectTimeoutMs: durationOption("connectTimeoutMs", connectTimeoutMs),
     maxConnectionsPerEndpoint: numberOption("maxConnectionsPerEndpoint", maxConnectionsPerEndpoint, range),
-    queueTimeoutMs: durationOption("queueTimeoutMs", options.queueTimeoutMs ?? 30_000),
-    waitForReady: typeOption("waitForReady", options.waitForReady ?? false, "boolean"),
-    idleTimeoutMs: durationOption("idleTimeoutMs", options.idleTimeoutMs ?? 900_000),
-    drainTimeoutMs: durationOption("drainTimeoutMs", options.drainTimeoutMs ?? 30_000),
-    retryBudget: options.retryBudget ?? {},
-    clock: clockOption(options.clock ?? systemClock),
+    queueTimeoutMs: durationOption("queueTimeoutMs", queueTimeoutMs === undefined ? 30_000 : queueTimeoutMs),
+    waitForReady,
+    idleTimeoutMs: durationOption("idleTimeoutMs", idleTimeoutMs),
+    drainTimeoutMs: durationOption("drainTimeoutMs", drainTimeoutMs),
+    retryBudget,
+    clock,
     random: typeOption("random", random, "function"),
   };
 }

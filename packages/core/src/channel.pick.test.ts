@@ -200,8 +200,8 @@ describe("an RPC when every connection failed", () => {
 });
 
 describe("an RPC of a channel that waits for ready", () => {
-  test("waits also when every connection failed, longer than queueTimeoutMs", () => {
-    const { clock, connector, resolver, channel } = channelHarness({ waitForReady: true, queueTimeoutMs: 1_000 });
+  test("waits also when every connection failed, for as long as it takes", () => {
+    const { clock, connector, resolver, channel } = channelHarness({ waitForReady: true });
     const before = startRpc(channel);
     resolver.endpoints(pods(1));
     connector.latest("pod-1").refuse(new Error("ECONNREFUSED"));

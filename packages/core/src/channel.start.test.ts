@@ -45,11 +45,11 @@ describe("the RPCs that wait for a first connection", () => {
     expect(new Set(rpcs.map(({ outcome }) => outcome))).toEqual(new Set(["pod-1"]));
   });
 
-  test("wait no longer than 100 ms", () => {
+  test("wait no longer than 50 ms", () => {
     const { clock, connector, rpcs } = waiting(8);
     clock.tick(3_000);
     connector.latest("pod-1").becomeReady();
-    clock.tick(99);
+    clock.tick(49);
     expect(rpcs[0]?.settled).toBe(0);
     clock.tick(1);
     expect(rpcs[0]?.settled).toBe(1);
@@ -64,6 +64,31 @@ describe("the RPCs that wait for a first connection", () => {
     connector.latest("pod-2").becomeReady();
     clock.tick(60);
     expect(rpcs[0]?.outcome).toBe("pod-2");
+  });
+
+  test("go on waiting, as at a start, when all were lost and are dialled again", () => {
+    const { clock, connector, channel, resolver } = channelHarness({ waitForReady: true });
+    const rpcs = Array.from({ length: 30 }, () => startRpc(channel));
+    resolver.endpoints(pods(10));
+    for (const connection of connector.open) connection.refuse(new Error("refused"));
+    clock.tick(1_500);
+    expect(connector.open).toHaveLength(10);
+    clock.tick(20);
+    connector.open[4]?.becomeReady();
+    expect(rpcs[0]?.settled).toBe(0);
+    for (const connection of connector.open) if (connection.state === "connecting") connection.becomeReady();
+    expect(new Set(rpcs.map(({ outcome }) => outcome)).size).toBeGreaterThan(3);
+  });
+
+  test("take what is ready rather than fail", () => {
+    const { clock, connector, channel, resolver } = channelHarness({ queueTimeoutMs: 60 });
+    const rpc = startRpc(channel);
+    resolver.endpoints(pods(8));
+    clock.tick(40);
+    connector.latest("pod-1").becomeReady();
+    expect(rpc.settled).toBe(0);
+    clock.tick(20);
+    expect(rpc.outcome).toBe("pod-1");
   });
 
   test("leave no timer behind", async () => {
@@ -83,7 +108,7 @@ describe("of a large set, what becomes ready", () => {
     };
     const harness = readyChannel(pods(count), { policy });
     becomeReady(harness.connector);
-    harness.clock.tick(20);
+    harness.clock.tick(40);
     return { ...harness, made };
   }
 

@@ -38,7 +38,7 @@ class Interleaving {
       random,
       idleTimeoutMs,
       waitForReady: this.#waitForReady,
-      queueTimeoutMs: 4_000,
+      ...(this.#waitForReady ? {} : { queueTimeoutMs: 4_000 }),
       drainTimeoutMs: 3_000,
       maxConnectionsPerEndpoint: this.#maxConnections,
       ...(this.#chance(0.5) ? { policy: roundRobin() } : {}),

@@ -3,7 +3,7 @@ import { type ChannelOptions, type ChannelSettings, channelSettings } from "./ch
 import type { Clock, Timer } from "./clock.ts";
 import type { Connection } from "./connection/connection.ts";
 import type { ConnectivityState } from "./connection/state.ts";
-import { type Endpoint, usableEndpoints } from "./endpoint/endpoint.ts";
+import { checkEndpoints, type Endpoint, usableEndpoints } from "./endpoint/endpoint.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import { hasSubscribers, publish } from "./events.ts";
 import type { Outcome } from "./outcome/outcome.ts";
@@ -20,12 +20,13 @@ import type { Subchannel } from "./pool/subchannel.ts";
 import { causeOfUnavailability, describeUnavailability, type Unavailability } from "./pool/unavailable.ts";
 import { type Resolution, resolutionError } from "./resolver/resolution.ts";
 import type { Resolver, ResolverUpdate } from "./resolver/resolver.ts";
+import { warnOnce } from "./resolver/warning.ts";
 import { type ChannelSnapshot, snapshotOf } from "./snapshot.ts";
 import { parseTarget, type Target } from "./target/target.ts";
 
 /** RPCs that may wait for a connection at a time. */
 const maxQueued = 10_000;
-/** Where so many are ready, those that become it are picked after this time, in milliseconds. */
+/** Where so many are ready, a picker is made once in so many milliseconds. */
 const manyReady = 256;
 const refreshMs = 20;
 
@@ -59,11 +60,18 @@ export class Channel {
     const { clock, waitForReady, queueTimeoutMs, retryBudget } = this.#settings;
     this.#clock = clock;
     this.retryBudget = new RetryBudget({ ...retryBudget, clock });
-    this.#balancer = new Balancer(this.#watchedPolicy(options));
+    this.#balancer = new Balancer(
+      this.#watchedPolicy(options),
+      this.#settings.maxConnectionsPerEndpoint > 1,
+      (message) => warnOnce("EVENKEEL_POLICY", this.target, `${this.target.text}: ${message}`),
+    );
     this.#queue = new PickQueue({
       clock,
       timeoutMs: waitForReady ? Number.POSITIVE_INFINITY : queueTimeoutMs,
       maxLength: maxQueued,
+      beforeTimeout: () => {
+        if (this.#activity.kind === "active") this.#activity.hold.end();
+      },
       describe: () => this.#describe(),
     });
   }
@@ -85,8 +93,11 @@ export class Channel {
     const pool = new Pool({
       target: this.target.text,
       ...this.#settings,
-      changed: (isMore) => this.#changed(isMore),
-      capacity: () => this.#drainQueue(),
+      changed: () => this.#changed(),
+      capacity: () => {
+        this.#balancer.roomMade();
+        this.#drainQueue();
+      },
       suspected: () => this.resolveNow(),
     });
     const active: Active = {
@@ -96,6 +107,7 @@ export class Channel {
       context: this.#policyContext([]),
       hold: new StartHold(this.#clock, () => this.#changed()),
       refresh: undefined,
+      isStale: false,
       resolver: undefined,
       idle: undefined,
     };
@@ -115,7 +127,7 @@ export class Channel {
   /** Resolves when an RPC would find a ready connection; rejects with the `StatusError` it would fail with. */
   ready(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.pick({ path: "" }, { picked: () => resolve(), failed: reject }, signal);
+      this.pick({ path: "", header: () => undefined }, { picked: () => resolve(), failed: reject }, signal);
     });
   }
 
@@ -141,7 +153,10 @@ export class Channel {
     }
     this.#lastUsedAt = this.#clock.now();
     const result = this.#pick(info);
-    if (result.kind === "complete") handler.picked(this.#take(result.candidate));
+    // a policy may have told of an ejection, and who heard of that may have closed the channel
+    const reason = this.#reasonOfEnd();
+    if (reason !== undefined) handler.failed(reason);
+    else if (result.kind === "complete") handler.picked(this.#take(result.candidate));
     else if (
       result.kind === "queue" ||
       (result.kind === "fail" && (this.#dialStale() || this.#settings.waitForReady))
@@ -205,6 +220,10 @@ export class Channel {
     await this.close();
   }
 
+  #reasonOfEnd(): Error | undefined {
+    return this.#activity.kind === "closed" ? this.#activity.reason : undefined;
+  }
+
   /** Takes no RPCs from here on. Returns the pool, which the caller closes or destroys. */
   #end(reason: Error): Pool | undefined {
     if (this.#activity.kind === "active") {
@@ -219,7 +238,7 @@ export class Channel {
   /** Stops resolver and timers. The caller closes the pool. */
   #stop({ resolver, idle, hold, refresh }: Active, next: Activity): void {
     this.#activity = next; // before the resolver is closed, which may come back
-    this.#balancer.clear();
+    this.#balancer.clear(this.#clock.now());
     this.#isHopeful = true;
     idle?.cancel();
     hold.reset();
@@ -252,8 +271,15 @@ export class Channel {
     if (this.#activity !== active) return;
     publish("resolver.update", { target: this.target.text, update }); // a subscriber may close the channel
     if (update.kind === "endpoints") {
+      let endpoints: readonly Endpoint[];
+      try {
+        endpoints = this.#chosen(update.endpoints);
+      } catch (thrown) {
+        const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+        this.#resolved(active, { kind: "error", error });
+        return;
+      }
       active.resolution = { kind: "known", size: update.endpoints.length, error: undefined };
-      const endpoints = this.#settings.subset(usableEndpoints(update.endpoints));
       if (!isDeepStrictEqual(endpoints, active.context.endpoints)) active.context = this.#policyContext(endpoints);
       active.pool.update(endpoints);
     } else if (update.kind === "notFound") {
@@ -269,22 +295,33 @@ export class Channel {
     }
   }
 
+  /** Those to connect to. */
+  #chosen(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    const chosen = this.#settings.subset(usableEndpoints(checkEndpoints(endpoints)));
+    if (!Array.isArray(chosen)) throw new TypeError(`subset: expected endpoints, got ${String(chosen)}`);
+    return chosen;
+  }
+
   /** Publishes the picker that fits, and offers it to the RPCs that wait. */
-  #changed(isMore = false): void {
+  #changed(): void {
     const active = this.#activity;
     if (active.kind !== "active") return;
-    if (isMore && this.#balancer.ready.length >= manyReady) {
-      // a picker for each of thousands that become ready would cost more than the dials
-      active.refresh ??= this.#clock.setTimeout(() => this.#refresh(active), refreshMs);
-    } else this.#refresh(active);
+    // a picker for each of thousands that change would cost more than their dials; what was lost is passed over anyhow
+    if (active.refresh !== undefined) active.isStale = true;
+    else this.#refresh(active);
   }
 
   #refresh(active: Active): void {
-    active.refresh?.cancel();
-    active.refresh = undefined;
+    active.isStale = false;
+    if (this.#balancer.ready.length >= manyReady) {
+      active.refresh = this.#clock.setTimeout(() => {
+        active.refresh = undefined;
+        if (active.isStale) this.#refresh(active);
+      }, refreshMs);
+    }
     const [first, ...rest] = active.pool.ready;
     if (first === undefined) {
-      this.#balancer.clear();
+      this.#balancer.clear(this.#clock.now());
       active.hold.reset();
     } else if (!active.hold.update([first, ...rest], active.pool.subchannels)) {
       this.#balancer.update([first, ...rest], active.context);
@@ -309,7 +346,7 @@ export class Channel {
 
   /** The connection of a subchannel that has room. */
   #take(subchannel: Subchannel): Connection {
-    const connection = subchannel.roomy as Connection;
+    const connection = subchannel.take() as Connection;
     if (!this.#picked.has(connection)) {
       this.#picked.set(connection, { subchannel, counts: { attempts: 0, failed: 0 } });
     }
@@ -386,8 +423,10 @@ interface Active {
   /** For the policy: made anew with each set of endpoints. */
   context: PolicyContext;
   readonly hold: StartHold;
-  /** Until what became ready meanwhile is picked as well. */
+  /** Runs for a while after a picker was made for very many, until which no other is made. */
   refresh: Timer | undefined;
+  /** Whether something changed meanwhile. */
+  isStale: boolean;
   /** Undefined while the factory runs. */
   resolver: Resolver | undefined;
   idle: Timer | undefined;

@@ -9,7 +9,7 @@ export function durationOption(name: string, value: number): number {
 
 /** Refuses what is no option: a misspelt one would go unnoticed. Throws a `TypeError`. */
 export function checkKeys(factory: string, options: object, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
     throw new TypeError(`${factory}: expected an object of options, got ${String(options)}`);
   }
   const unknown = Object.keys(options).find((key) => !names.includes(key));

@@ -1,6 +1,6 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@evenkeel/connect";
-import { outlierDetection, roundRobin } from "@evenkeel/core";
+import { roundRobin } from "@evenkeel/core";
 import { startCluster } from "@evenkeel/testing";
 import { expect, it, onTestFinished } from "vitest";
 import { DemoService } from "../../gen/demo/v1/demo_pb.ts";
@@ -48,6 +48,6 @@ it("a pod that fails everything at once gets less than its fair share", async ()
 });
 
 it("a pod that fails everything at once gets next to nothing with outlier detection, whatever the policy", async () => {
-  const { given } = await runAgainstFailingPod({ policy: outlierDetection({}, roundRobin()) });
+  const { given } = await runAgainstFailingPod({ policy: roundRobin(), outlierDetection: {} });
   expect(given).toBeLessThan(rpcs / pods / 10); // those that were under way when it was ejected
 });

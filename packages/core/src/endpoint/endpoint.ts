@@ -57,6 +57,17 @@ export function describeEndpoint(endpoint: Endpoint): string {
   return endpoint.podName === undefined ? address : `${endpoint.podName} (${address})`;
 }
 
+/** Throws a `RangeError` for an endpoint whose weight is no weight: a policy could not do with it. */
+export function checkEndpoints(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+  for (const endpoint of endpoints) {
+    const { weight } = endpoint;
+    if (typeof weight === "number" && weight > 0 && weight < Number.POSITIVE_INFINITY) continue;
+    const name = describeEndpoint(endpoint);
+    throw new RangeError(`the resolver's ${name} has weight ${weight}: expected a finite number above 0`);
+  }
+  return endpoints;
+}
+
 /**
  * The endpoints that may get new RPCs: the ready ones, or where there is none those that terminate but still serve,
  * as kube-proxy has it.

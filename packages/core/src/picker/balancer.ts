@@ -1,22 +1,46 @@
+import { messageOf, StatusCode, StatusError } from "../errors.ts";
+import type { Outcome } from "../outcome/outcome.ts";
 import { leastRequest } from "../policy/least-request.ts";
 import type { Policy, PolicyContext } from "../policy/policy.ts";
-import type { Subchannel } from "../pool/subchannel.ts";
+import { Subchannel } from "../pool/subchannel.ts";
+import { Avoiding } from "./avoiding.ts";
 import type { Picker, PickInfo, PickResult } from "./picker.ts";
 
 type Ready = readonly [Subchannel, ...Subchannel[]];
 
-/** Keeps the picker of a policy, and finds another subchannel where its choice is full or to be avoided. */
+/** How often the policy is asked for an RPC; its next choice may be another one. */
+const maxTries = 3;
+
+const queue = { kind: "queue" } as const;
+
+/**
+ * Keeps the picker of a policy, and finds another subchannel where its choice is full or to be avoided. What a policy
+ * throws fails RPCs and nothing else.
+ */
 export class Balancer {
   readonly #policy: Policy;
-  /** Chooses where RPCs go when the policy's choice is full. */
+  /** Whether endpoints may have several connections. */
+  readonly #mayGrow: boolean;
+  /** Told once of a policy that throws where no RPC can be failed. */
+  readonly #warn: (message: string) => void;
+  /** Chooses where RPCs go that are to avoid the policy's choice. */
   readonly #overflow: Policy = leastRequest();
   #ready: readonly Subchannel[] = [];
   #context: PolicyContext | undefined;
   /** The last one that the policy made: what it counted carries over. */
   #picker: Picker<Subchannel> | undefined;
+  /** What the policy threw instead of making one. */
+  #refusal: StatusError | undefined;
+  #emptySince: number | undefined;
+  /** Where the search for room begins. */
+  #position = 0;
+  /** Whether none had room when it was last looked for. */
+  #isFull = false;
 
-  constructor(policy: Policy) {
+  constructor(policy: Policy, mayGrow: boolean, warn: (message: string) => void) {
     this.#policy = policy;
+    this.#mayGrow = mayGrow;
+    this.#warn = warn;
   }
 
   /** What it picks from. */
@@ -26,92 +50,130 @@ export class Balancer {
 
   /** Makes a picker for these, unless they and the context are what they were. */
   update(ready: Ready, context: PolicyContext): void {
+    this.#isFull = false;
     const before = this.#ready;
     const isSame = ready.length === before.length && ready.every((each, index) => each === before[index]);
     if (isSame && context === this.#context) return;
     this.#ready = ready;
     this.#context = context;
-    this.#picker = this.#policy(this.#picker, ready, context);
+    const emptySince = this.#emptySince;
+    this.#emptySince = undefined;
+    try {
+      const picker = this.#policy(this.#picker, ready, emptySince === undefined ? context : { ...context, emptySince });
+      if (typeof picker?.pick !== "function") {
+        throw new TypeError("it made no picker (a policy is what a call such as roundRobin() returns)");
+      }
+      this.#picker = picker;
+      this.#refusal = undefined;
+    } catch (error) {
+      this.#refusal = failureOf(error);
+    }
   }
 
-  /** Nothing is ready. */
-  clear(): void {
+  /** Nothing is ready; `now` by the clock. */
+  clear(now: number): void {
+    if (this.#ready.length > 0) this.#emptySince = now;
     this.#ready = [];
+  }
+
+  /** A subchannel that was full may have room. */
+  roomMade(): void {
+    this.#isFull = false;
   }
 
   /** The policy's choice; where that is full, or is to be avoided, the least busy of the others. At least one is ready. */
   pick(info: PickInfo): PickResult<Subchannel> {
-    const picker = this.#picker as Picker<Subchannel>;
-    let asked = info;
-    for (let tries = 0; tries < maxTries; tries++) {
-      const result = picker.pick(asked);
-      if (result.kind !== "complete") return result;
-      const { candidate } = result;
-      if (candidate.roomy === undefined) candidate.grow();
-      else if (!isAvoided(candidate, info)) return result;
-      asked = new Avoiding(asked, candidate.endpoint.key);
+    if (this.#isFull) {
+      this.#grow();
+      return queue;
     }
-    return this.#pickOther(picker, info);
-  }
-
-  #pickOther(picker: Picker<Subchannel>, info: PickInfo): PickResult<Subchannel> {
-    const withRoom = this.#ready.filter(({ roomy }) => roomy !== undefined);
-    const chosen = new Set(picker.candidates ?? this.#ready);
-    // those that the policy leaves out, and then those that were tried, only where there are no others
-    const groups = [
-      withRoom.filter((subchannel) => chosen.has(subchannel) && !isAvoided(subchannel, info)),
-      withRoom.filter((subchannel) => !isAvoided(subchannel, info)),
-      withRoom.filter((subchannel) => chosen.has(subchannel)),
-      withRoom,
-    ];
-    const [first, ...rest] = groups.find(({ length }) => length > 0) ?? [];
-    if (first === undefined) return queue;
-    return this.#overflow(picker, [first, ...rest], this.#context as PolicyContext).pick(info);
+    if (this.#refusal !== undefined) return { kind: "drop", error: this.#refusal };
+    try {
+      return this.#pick(this.#picker as Picker<Subchannel>, info);
+    } catch (error) {
+      return { kind: "drop", error: failureOf(error) };
+    }
   }
 
   /** Takes what became of an attempt. */
-  report(...[subchannel, outcome]: Parameters<NonNullable<Picker<Subchannel>["report"]>>): void {
-    this.#picker?.report?.(subchannel, outcome);
+  report(subchannel: Subchannel, outcome: Outcome): void {
+    try {
+      this.#picker?.report?.(subchannel, outcome);
+    } catch (error) {
+      this.#warn(failureOf(error).message);
+    }
   }
 
   /** Whether any is ready and has room; where all are full, one of them gets a further connection if it may. */
   makeRoom(): boolean {
-    if (this.#ready.some(({ roomy }) => roomy !== undefined)) return true;
-    if (this.#ready.every(({ isGrowing }) => !isGrowing)) this.#ready.find((subchannel) => subchannel.grow());
-    return false;
+    this.#isFull ||= this.#ready.every(({ roomy }) => roomy === undefined);
+    if (this.#isFull) this.#grow();
+    return !this.#isFull;
+  }
+
+  /** Dials a further connection to one of them, unless one is being dialled. */
+  #grow(): void {
+    if (!this.#mayGrow || this.#ready.some(({ isDialling }) => isDialling)) return;
+    this.#ready.find((subchannel) => subchannel.grow());
+  }
+
+  #pick(picker: Picker<Subchannel>, info: PickInfo): PickResult<Subchannel> {
+    let asked = info;
+    let isFull = false;
+    for (let tries = 0; tries < maxTries; tries++) {
+      const result = picker.pick(asked);
+      if (result.kind !== "complete") return result;
+      const { candidate } = result;
+      isFull = candidate.roomy === undefined;
+      if (!isFull && !isAvoided(candidate, info)) return result;
+      if (!(candidate instanceof Subchannel)) throw new TypeError("it chose what is no candidate");
+      if (isFull) candidate.grow();
+      asked = new Avoiding(asked, candidate.endpoint.key);
+    }
+    return this.#pickOther(picker, info, isFull);
+  }
+
+  #pickOther(picker: Picker<Subchannel>, info: PickInfo, isFull: boolean): PickResult<Subchannel> {
+    const chosen = picker.candidates === undefined ? undefined : new Set(picker.candidates);
+    const isChosen = (subchannel: Subchannel): boolean => chosen === undefined || chosen.has(subchannel);
+    if (!isFull) {
+      const [first, ...rest] = this.#ready.filter(
+        (each) => each.roomy !== undefined && isChosen(each) && !isAvoided(each, info),
+      );
+      // a policy, since it heeds what is known of failures
+      if (first !== undefined) {
+        return this.#overflow(picker, [first, ...rest], this.#context as PolicyContext).pick(info);
+      }
+    }
+    // those that were tried, and then those that the policy leaves out, only where there are no others
+    const candidate = this.#leastBusy((each) => (isAvoided(each, info) ? 2 : 0) + (isChosen(each) ? 0 : 1));
+    if (candidate !== undefined) return { kind: "complete", candidate };
+    this.#isFull = true;
+    return queue;
+  }
+
+  /** Of those with room the ones of the lowest rank, of these the one with the fewest RPCs; ties in turn. */
+  #leastBusy(rankOf: (subchannel: Subchannel) => number): Subchannel | undefined {
+    const count = this.#ready.length;
+    let best: Subchannel | undefined;
+    let bestRank = 0;
+    this.#position = (this.#position + 1) % count;
+    for (let step = 0; step < count; step++) {
+      const each = this.#ready[(this.#position + step) % count] as Subchannel;
+      if (each.roomy === undefined) continue;
+      const rank = rankOf(each);
+      if (best !== undefined && (rank > bestRank || (rank === bestRank && each.inFlight >= best.inFlight))) continue;
+      best = each;
+      bestRank = rank;
+    }
+    return best;
   }
 }
-
-/** An RPC that is to go elsewhere: policies that heed keys go on to the next endpoint of its key. */
-class Avoiding implements PickInfo {
-  readonly path: string;
-  readonly avoid: ReadonlySet<string>;
-  readonly #info: PickInfo;
-
-  constructor(info: PickInfo, key: string) {
-    this.path = info.path;
-    this.avoid = new Set([...(info.avoid ?? []), key]);
-    this.#info = info;
-  }
-
-  get contextValues(): PickInfo["contextValues"] {
-    return this.#info.contextValues;
-  }
-
-  get message(): unknown {
-    return this.#info.message;
-  }
-
-  header(name: string): string | undefined {
-    return this.#info.header?.(name);
-  }
-}
-
-/** How often the policy is asked for an RPC; its next choice may be another one. */
-const maxTries = 3;
-
-const queue = { kind: "queue" } as const;
 
 function isAvoided({ endpoint }: Subchannel, { avoid }: PickInfo): boolean {
   return avoid?.has(endpoint.key) === true;
+}
+
+function failureOf(error: unknown): StatusError {
+  return new StatusError(StatusCode.internal, `the policy failed: ${messageOf(error)}`, { cause: error });
 }

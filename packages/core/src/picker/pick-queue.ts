@@ -21,6 +21,8 @@ export interface PickQueueOptions {
   readonly timeoutMs: number;
   /** Most RPCs that may wait. */
   readonly maxLength: number;
+  /** Called before an RPC fails that waited too long: it may be served yet. */
+  readonly beforeTimeout?: () => void;
   /** What RPCs wait for, for the message of those that waited too long. */
   readonly describe: () => string;
 }
@@ -47,7 +49,7 @@ export class PickQueue {
 
   /** Waits for `drain` to find a connection; fails with `signal.reason` as soon as `signal` aborts. */
   add(info: PickInfo, handler: PickHandler, signal: AbortSignal | undefined): void {
-    const { clock, timeoutMs, maxLength, describe } = this.#options;
+    const { clock, timeoutMs, maxLength, beforeTimeout, describe } = this.#options;
     if (signal?.aborted === true) {
       handler.failed(signal.reason); // no event would come
       return;
@@ -62,6 +64,8 @@ export class PickQueue {
     // this timer is what keeps the process alive while an RPC waits
     const timer: Timer = clock.setTimeout(
       () => {
+        beforeTimeout?.();
+        if (!this.#entries.has(entry)) return;
         const message = `waited ${timeoutMs} ms for a connection: ${describe()}`;
         this.#fail(entry, new StatusError(StatusCode.unavailable, message));
       },

@@ -13,6 +13,8 @@ export interface PolicyContext {
   readonly endpoints: readonly Endpoint[];
   /** All with a ready connection, where a decorator holds some back; default: all that the policy gets. */
   readonly ready?: readonly Candidate[];
+  /** When the last set ended, where nothing was ready since: by the clock. */
+  readonly emptySince?: number;
   /** A candidate's share of the load relative to the others, above 0: its endpoint's weight, less while it warms up. */
   weightOf(candidate: Candidate): number;
 }

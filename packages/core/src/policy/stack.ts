@@ -21,7 +21,7 @@ export interface BalancingOptions {
 
 /** The policy inside of what decorates it. Throws a `TypeError` or `RangeError` that names the option. */
 export function stackPolicies(options: BalancingOptions): Policy {
-  let policy = typeOption("policy", options.policy ?? leastRequest(), "function");
+  let policy = typeOption("policy", options.policy === undefined ? leastRequest() : options.policy, "function");
   if (options.locality !== undefined) policy = locality(options.locality, policy);
   if (options.slowStart !== undefined) policy = slowStart(options.slowStart, policy);
   if (options.outlierDetection !== undefined) policy = outlierDetection(options.outlierDetection, policy);

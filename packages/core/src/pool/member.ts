@@ -23,8 +23,8 @@ export interface MemberContext {
   readonly random: Random;
   readonly limiter: DialLimiter;
   readonly connectTimeoutMs: number;
-  /** The member's state or connection changed; `isMore`: it became ready. */
-  changed(isMore?: boolean): void;
+  /** The member's state or connection changed. */
+  changed(): void;
   /** A connection that was full can take a stream. */
   capacity(): void;
   /** The endpoint may be gone: a connection was lost, refused or told to end. */
@@ -58,8 +58,6 @@ export class Member {
   #dialledAt = Number.NEGATIVE_INFINITY;
   #lastError: Error | undefined;
   #failedAt = Number.NEGATIVE_INFINITY;
-  /** Former connections that finish their streams. */
-  readonly #retired: Connection[] = [];
 
   constructor(endpoint: Endpoint, context: MemberContext) {
     this.#endpoint = endpoint;
@@ -86,11 +84,10 @@ export class Member {
     return kind === "idle" ? "idle" : "connecting";
   }
 
-  /** RPCs under way on its connections, the former ones included. */
-  get inFlight(): number {
-    let sum = this.#phase.kind === "ready" ? this.#phase.connection.inFlight : 0;
-    for (const { inFlight } of this.#retired) sum += inFlight;
-    return sum;
+  /** Whether a dial is under way, or its connection's health not known yet. */
+  get isDialling(): boolean {
+    const { kind } = this.#phase;
+    return kind === "queued" || kind === "connecting" || this.connection?.health?.state === "pending";
   }
 
   /** Whether its peer does not answer at the moment. */
@@ -190,7 +187,7 @@ export class Member {
         this.#phase = { kind: "ready", connection: connection(), since: this.#context.clock.now() };
         if (this.state === "ready") this.#lastError = undefined;
         publish("connection.ready", event());
-        this.#context.changed(true);
+        this.#context.changed();
       },
       capacity: () => this.#context.capacity(),
       suspicion: () => {
@@ -209,7 +206,7 @@ export class Member {
       closed: (end) => {
         publish("connection.closed", { ...event(), ...end, wasReady });
         if (this.#isCurrent(connection())) this.#onLost(connection(), end);
-        else this.#ended(connection());
+        else this.#context.ended(connection());
       },
     };
   }
@@ -286,17 +283,6 @@ export class Member {
     this.#phase = { kind: "backoff", timer: clock.setTimeout(() => this.dial(), Math.max(0, time - clock.now())) };
   }
 
-  #retire(connection: Connection, unwanted: boolean): void {
-    this.#retired.push(connection);
-    this.#context.retired(connection, unwanted);
-  }
-
-  #ended(connection: Connection): void {
-    const index = this.#retired.indexOf(connection);
-    if (index >= 0) this.#retired.splice(index, 1);
-    this.#context.ended(connection);
-  }
-
   /** Parts with whatever the phase holds. */
   #leave(reason: Error, unwanted: boolean): void {
     const phase = this.#phase;
@@ -305,12 +291,12 @@ export class Member {
     if (phase.kind === "backoff") phase.timer.cancel();
     if (phase.kind === "connecting") {
       phase.timeout.cancel();
-      this.#retire(phase.connection, unwanted);
+      this.#context.retired(phase.connection, unwanted);
       phase.connection.destroy(reason);
     }
     if (phase.kind === "ready") {
       this.#fail(reason);
-      this.#retire(phase.connection, unwanted);
+      this.#context.retired(phase.connection, unwanted);
       phase.connection.drain();
     }
   }

@@ -23,8 +23,8 @@ export interface PoolOptions {
   readonly drainTimeoutMs: number;
   /** To one endpoint. */
   readonly maxConnectionsPerEndpoint: number;
-  /** What is ready, or the state of the others, changed; `isMore`: something became ready. */
-  changed(isMore?: boolean): void;
+  /** What is ready, or the state of the others, changed. */
+  changed(): void;
   capacity(): void;
   suspected(): void;
 }

@@ -84,6 +84,49 @@ describe("an endpoint that may have several connections", () => {
     expect(connector.open).toHaveLength(1);
   });
 
+  test("keeps those that are used now and then", () => {
+    const { clock, connector, start } = limited();
+    const rpcs = start(4);
+    connector.latest("pod-1").becomeReady(limit);
+    const further = connector.open[1];
+    for (let second = 0; second < 200; second++) {
+      finish(rpcs.splice(2));
+      clock.tick(1_000);
+      rpcs.push(...start(2));
+    }
+    expect(connector.open[1]).toBe(further);
+  });
+
+  test("counts the RPCs of connections that ended in bad order, for as long as they go on", () => {
+    const { connector, channel, start } = limited();
+    start(4);
+    connector.latest("pod-1").becomeReady(limit);
+    const counts = (): number => channel.snapshot().draining.reduce((sum, { inFlight }) => sum + inFlight, 0);
+    connector.open[0]?.sendGoaway({ errorCode: 2 });
+    expect(counts()).toBe(2);
+    const other = readyChannel(pods(2), { maxConnectionsPerEndpoint: 3 });
+    for (const connection of other.connector.open) connection.changeMaxStreams(10);
+    for (let rpc = 0; rpc < 24; rpc++) startRpc(other.channel);
+    for (const connection of other.connector.open) if (connection.state === "connecting") connection.becomeReady(limit);
+    const first = other.connector.open[0];
+    first?.sendGoaway({ errorCode: 2 });
+    const next = Array.from({ length: 2 }, () => startRpc(other.channel).outcome);
+    expect(next).not.toContain(first?.endpoint.key);
+  });
+
+  test("gives no suspect connection while others have room", () => {
+    const { connector, channel } = readyChannel(pods(2), { maxConnectionsPerEndpoint: 2 });
+    for (const connection of connector.open) connection.changeMaxStreams(2);
+    for (let rpc = 0; rpc < 6; rpc++) startRpc(channel);
+    for (const connection of connector.open)
+      if (connection.state === "connecting") connection.becomeReady({ maxStreams: 9 });
+    const grown = connector.open.filter(({ endpoint }) => endpoint.key === "pod-1");
+    grown[1]?.changeSuspect(true);
+    const before = grown[1]?.inFlight;
+    for (let rpc = 0; rpc < 4; rpc++) startRpc(channel);
+    expect(grown[1]?.inFlight).toBe(before);
+  });
+
   test("goes on with a further one when the first is lost, and dials no more than it needs", () => {
     const { clock, connector, channel, start } = limited();
     const rpcs = start(3);

@@ -18,8 +18,10 @@ export class Subchannel implements Candidate {
   readonly #maxConnections: number;
   /** The first dials again for as long as the endpoint is wanted; the others end with their connection. */
   readonly #members: [Member, ...Member[]];
-  /** Those that had no RPC at the last look. */
-  #idle: ReadonlySet<Member> = new Set();
+  /** Former connections that finish their streams. */
+  readonly #retired = new Set<Connection>();
+  /** Further connections that an RPC was sent on since the last look. */
+  readonly #used = new Set<Connection>();
   #look: Timer | undefined;
   #growsAt = Number.NEGATIVE_INFINITY;
 
@@ -27,9 +29,17 @@ export class Subchannel implements Candidate {
     this.#maxConnections = maxConnections;
     this.#context = {
       ...context,
-      changed: (isMore) => {
+      changed: () => {
         this.#order();
-        context.changed(isMore);
+        context.changed();
+      },
+      retired: (connection, unwanted) => {
+        this.#retired.add(connection);
+        context.retired(connection, unwanted);
+      },
+      ended: (connection) => {
+        this.#retired.delete(connection);
+        context.ended(connection);
       },
     };
     this.#members = [new Member(endpoint, this.#context)];
@@ -43,9 +53,11 @@ export class Subchannel implements Candidate {
     return this.#members[0].state;
   }
 
+  /** RPCs under way on its connections, the former ones included. */
   get inFlight(): number {
-    let sum = 0;
-    for (const { inFlight } of this.#members) sum += inFlight;
+    let sum = this.#members[0].connection?.inFlight ?? 0;
+    for (let index = 1; index < this.#members.length; index++) sum += this.#members[index]?.connection?.inFlight ?? 0;
+    if (this.#retired.size > 0) for (const { inFlight } of this.#retired) sum += inFlight;
     return sum;
   }
 
@@ -59,7 +71,7 @@ export class Subchannel implements Candidate {
     return this.#members.flatMap(({ connection }) => connection ?? []);
   }
 
-  /** The connection for another stream; `undefined` while none has room for it. */
+  /** The connection for another stream; `undefined` while none has room for it. Suspects only where all are. */
   get roomy(): Connection | undefined {
     let suspect: Connection | undefined;
     for (const member of this.#members) {
@@ -68,7 +80,14 @@ export class Subchannel implements Candidate {
       if (!connection.suspect) return connection;
       suspect ??= connection;
     }
-    return suspect;
+    return suspect === undefined || this.suspect ? suspect : undefined;
+  }
+
+  /** The connection for another stream, which is opened on it. */
+  take(): Connection | undefined {
+    const connection = this.roomy;
+    if (this.#members.length > 1 && connection !== undefined) this.#used.add(connection);
+    return connection;
   }
 
   get lastError(): Error | undefined {
@@ -96,15 +115,15 @@ export class Subchannel implements Candidate {
     return this.#members[0].dialIfOlder(ageMs);
   }
 
-  /** Whether a connection is being dialled. */
-  get isGrowing(): boolean {
-    return this.#members.some(({ state }) => state !== "ready");
+  /** Whether a dial is under way, or a connection's health not known yet. */
+  get isDialling(): boolean {
+    return this.#members.some(({ isDialling }) => isDialling);
   }
 
   /** Dials a further connection, unless there are as many as may be, or one is being dialled. Returns whether it does. */
   grow(): boolean {
     const [{ endpoint }] = this.#members;
-    if (this.#members.length >= this.#maxConnections || this.isGrowing) return false;
+    if (this.#members.length >= this.#maxConnections || this.state !== "ready" || this.isDialling) return false;
     if (this.#context.clock.now() < this.#growsAt) return false;
     const member = new Member(endpoint, this.#context);
     this.#members.push(member);
@@ -133,10 +152,11 @@ export class Subchannel implements Candidate {
 
   #lookForIdle(): Timer {
     return this.#context.clock.setTimeout(() => {
-      const further = this.#members.slice(1);
-      const idle = new Set(further.filter(({ inFlight }) => inFlight === 0));
-      for (const member of idle) if (this.#idle.has(member)) this.#end(member);
-      this.#idle = idle;
+      for (const member of this.#members.slice(1)) {
+        const { connection } = member;
+        if (connection?.inFlight === 0 && !this.#used.has(connection)) this.#end(member);
+      }
+      this.#used.clear();
       this.#look = this.#members.length > 1 ? this.#lookForIdle() : undefined;
     }, idleConnectionMs);
   }

@@ -64,7 +64,16 @@ export function vip(options: VipOptions = {}): ResolverFactory {
     maxConnectionAgeMs: durationOption("maxConnectionAgeMs", maxConnectionAgeMs),
     resolve: hostAddresses("vip", lookup),
   };
-  return (target, listener, context) => new VipResolver(target, listener, context, settings);
+  const factory: ResolverFactory = (target, listener, context) => new VipResolver(target, listener, context, settings);
+  factories.add(factory);
+  return factory;
+}
+
+const factories = new WeakSet<ResolverFactory>();
+
+/** Whether `vip()` made it. */
+export function isVip(factory: ResolverFactory): boolean {
+  return factories.has(factory);
 }
 
 interface Settings {
