@@ -177,7 +177,7 @@ const unsupportedNodeOptions = [
 const pingOptions = ["pingIntervalMs", "pingIdleConnection", "pingTimeoutMs"];
 
 /** Options of channels that transports hand on as they are. */
-export const sharedOptions = [
+export const sharedOptions: readonly (keyof ChannelOptions & keyof CommonOptions)[] = [
   "resolver",
   "subset",
   "policy",
@@ -189,7 +189,7 @@ export const sharedOptions = [
   "waitForReady",
   "drainTimeoutMs",
   "retryBudget",
-] as const satisfies readonly (keyof ChannelOptions & keyof CommonOptions)[];
+];
 
 const channelOptions = [...sharedOptions, "nodeOptions", "healthCheck", ...pingOptions, "idleConnectionTimeoutMs"];
 
