@@ -19,7 +19,7 @@ export class Loads {
   #indexes: ReadonlyMap<Candidate, number> | undefined;
   /** Of each candidate; none before the first failure, so that a set that is well costs nothing. */
   #added: readonly Penalty[] | undefined;
-  #isAdded = false;
+  #isPlain = false;
 
   /** `penalties` are those of the policy; `weights` are 1 on average. */
   constructor(penalties: Penalties, candidates: readonly Candidate[], weights: readonly number[]) {
@@ -36,8 +36,9 @@ export class Loads {
 
   /** Of the candidate with this index; 0: it is idle, and well. */
   of(index: number): number {
+    if (this.#isPlain) return (this.#candidates[index] as Candidate).inFlight;
     const inFlight = this.#counts === undefined ? this.#inFlight(index) : (this.#counts[index] as number);
-    return this.#isAdded ? inFlight + this.penaltyOf(index) : inFlight;
+    return inFlight + this.penaltyOf(index);
   }
 
   penaltyOf(index: number): number {
@@ -53,7 +54,7 @@ export class Loads {
   /** To be called before loads are read. */
   update(): void {
     this.penalties.update();
-    this.#isAdded = this.penalties.isAny;
+    this.#isPlain = this.#counts === undefined && !this.penalties.isAny;
   }
 
   /** To be called with each that is picked. */

@@ -22,6 +22,10 @@ describe("the ramp", () => {
     expect(ramp({ ...even, aggression: 0.5 }, 2_500)).toBeCloseTo(0.1, 12);
   });
 
+  test("begins where a clock that went backwards says a time before it", () => {
+    for (const aggression of [0.5, 1, 2, 3]) expect(ramp({ ...even, aggression }, -1)).toBe(0.1);
+  });
+
   test("is whole at once without a window", () => {
     expect(ramp({ ...even, windowMs: 0 }, 0)).toBe(1);
   });

@@ -13,7 +13,8 @@ export interface RampOptions {
 /** The share of its weight that an endpoint has at an age: `max(minWeight, (age / window)^(1 / aggression))` (Envoy). */
 export function ramp({ windowMs, aggression, minWeightPercent }: RampOptions, ageMs: number): number {
   if (ageMs >= windowMs) return 1;
-  return Math.max(minWeightPercent / 100, (ageMs / windowMs) ** (1 / aggression));
+  // a clock that goes backwards makes ages below 0, which have no root
+  return Math.max(minWeightPercent / 100, (Math.max(0, ageMs) / windowMs) ** (1 / aggression));
 }
 
 /** A step is a twentieth of the window, but in these bounds (milliseconds): each costs a picker. */

@@ -31,6 +31,9 @@ describe("a reported weight", () => {
     { rps: 100, cpuUtilization: Number.NaN },
     { rps: Number.POSITIVE_INFINITY, cpuUtilization: 0.5 },
     { rps: 1e300, cpuUtilization: 1e-300 },
+    { rps: Number.MIN_VALUE, cpuUtilization: 1 },
+    { rps: 0.99e-9, cpuUtilization: 1 },
+    { rps: 1.01e12, cpuUtilization: 1 },
     { rps: 100, cpuUtilization: 0.5, eps: Number.NaN },
   ])("is none by %j", (load) => {
     expect(weightOf(load)).toBe(0);

@@ -8,6 +8,10 @@ export interface ReportedWeightOptions {
   readonly errorPenalty: number;
 }
 
+/** Others make no sense, and to reckon with them would exceed what numbers hold. */
+const leastWeight = 1e-9;
+const greatestWeight = 1e12;
+
 /** The weight of one endpoint by its own reports (gRFC A58, section "Subchannel Weights"). */
 export class ReportedWeight {
   readonly #options: ReportedWeightOptions;
@@ -20,12 +24,12 @@ export class ReportedWeight {
     this.#options = options;
   }
 
-  /** Reports without RPCs or without utilization say nothing, and are no reports. */
+  /** Reports without RPCs or without utilization say nothing, and are no reports; nor are those that make no sense. */
   update({ applicationUtilization, cpuUtilization, rps, eps }: ServerLoad, now: number): void {
     const utilization = applicationUtilization > 0 ? applicationUtilization : cpuUtilization;
     if (!(utilization > 0 && rps > 0)) return;
     const weight = rps / (utilization + Math.max(0, eps / rps) * this.#options.errorPenalty);
-    if (!(weight > 0 && weight < Number.POSITIVE_INFINITY)) return;
+    if (!(weight >= leastWeight && weight <= greatestWeight)) return;
     if (this.#since === Number.POSITIVE_INFINITY) this.#since = now;
     this.#reportedAt = now;
     this.#weight = weight;

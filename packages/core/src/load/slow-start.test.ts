@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { candidates, type LoadedCandidate, pick, policyContext } from "../../test-helpers/candidates.ts";
 import { pod, subsetOf } from "../../test-helpers/endpoints.ts";
 import { failure, type Probe, probePolicy, success } from "../../test-helpers/probe-policy.ts";
+import { outlierDetection } from "../outlier/outlier-detection.ts";
 import type { Picker } from "../picker/picker.ts";
 import { roundRobin } from "../policy/round-robin.ts";
 import { slowStart } from "./slow-start.ts";
@@ -14,6 +15,8 @@ interface Setup {
   readonly probe: Probe;
   /** Makes the picker for those pods. */
   readonly update: (...numbers: number[]) => Picker<LoadedCandidate>;
+  /** From now on none is ready, until the next update. */
+  readonly empty: () => void;
 }
 
 function setup(options: Partial<Parameters<typeof slowStart>[0]> = {}, all = candidates(20)): Setup {
@@ -22,14 +25,19 @@ function setup(options: Partial<Parameters<typeof slowStart>[0]> = {}, all = can
   const policy = slowStart({ windowMs, ...options }, probe.policy);
   const context = policyContext({ clock });
   let picker: Picker<LoadedCandidate> | undefined;
+  let emptySince: number | undefined;
   return {
     clock,
     probe,
     update(...numbers) {
       const [first, ...rest] = numbers.map((number) => all[number - 1] as LoadedCandidate);
       if (first === undefined) throw new RangeError("a policy gets at least one candidate");
-      picker = policy(picker, [first, ...rest], context);
+      picker = policy(picker, [first, ...rest], emptySince === undefined ? context : { ...context, emptySince });
+      emptySince = undefined;
       return picker;
+    },
+    empty() {
+      emptySince = clock.now();
     },
   };
 }
@@ -89,14 +97,64 @@ describe("slow start", () => {
     expect(probe.weights()).toEqual([1, 1]);
   });
 
-  test("does nothing after a long outage of all", () => {
-    const { clock, probe, update } = setup();
-    update(1, 2, 3);
-    clock.tick(20 * windowMs); // a policy is not told that nothing is ready
-    update(2);
-    clock.tick(windowMs / 2);
-    update(1, 2, 3);
-    expect(probe.weights()).toEqual([1, 1, 1]);
+  test("does nothing after a long outage of all, whoever is back first", () => {
+    for (const first of [[2], [3], [2, 3]]) {
+      const { clock, probe, update, empty } = setup();
+      update(1, 2);
+      clock.tick(2 * windowMs);
+      empty();
+      clock.tick(windowMs);
+      update(...first);
+      const picker = update(2, 3, 4, 5);
+      expect(probe.weights()).toEqual([1, 1, 1, 1]);
+      clock.tick(windowMs - 1);
+      picker.pick({ path: "" });
+      update(1, 2, 3, 4, 5);
+      expect(probe.weights()).toEqual([1, 1, 1, 1, 1]);
+      clock.tick(1);
+      update(1, 2, 3, 4, 5, 6);
+      expect(probe.weights()).toEqual([1, 1, 1, 1, 1, 0.1]);
+    }
+  });
+
+  test("lets all keep their age in a short outage of all, and gives others less", () => {
+    const { clock, probe, update, empty } = setup();
+    update(1, 2);
+    clock.tick(windowMs);
+    empty();
+    clock.tick(windowMs - 1);
+    update(2, 3);
+    expect(probe.weights()).toEqual([1, 0.1]);
+    update(1, 2, 3); // away for a moment less than the window
+    expect(probe.weights()).toEqual([1, 1, 0.1]);
+  });
+
+  test("counts an absence that began before an outage of all from its beginning", () => {
+    const { clock, probe, update, empty } = setup();
+    update(1, 2);
+    clock.tick(windowMs);
+    update(1);
+    clock.tick(1);
+    empty();
+    clock.tick(windowMs - 1);
+    update(1, 2);
+    expect(probe.weights()).toEqual([1, 0.1]);
+  });
+
+  test("hears of an outage of all once, however often it is told", () => {
+    const clock = new FakeClock();
+    const probe = probePolicy();
+    const policy = slowStart({ windowMs }, probe.policy);
+    const all = candidates(3);
+    let picker = policy(undefined, [all[0]], policyContext({ clock }));
+    clock.tick(windowMs);
+    // another decorator keeps the context that it was given
+    const context = policyContext({ clock, emptySince: clock.now() });
+    for (const count of [1, 1, 2]) {
+      picker = policy(picker, all.slice(0, count) as unknown as typeof all, context);
+      clock.tick(windowMs);
+    }
+    expect(probe.weights()).toEqual([1, 0.1]);
   });
 
   test("lets one that was away for a moment keep its age", () => {
@@ -176,6 +234,16 @@ describe("slow start", () => {
     expect(probe.reports).toHaveLength(200);
   });
 
+  test("chooses from what its child chooses from", () => {
+    const all = candidates(3);
+    const detection = outlierDetection({ consecutiveFailures: { threshold: 1 } }, roundRobin());
+    const picker = slowStart({ windowMs }, detection)(undefined, all, policyContext());
+    expect(picker.candidates).toEqual(all);
+    picker.report?.(all[1] as LoadedCandidate, failure);
+    expect(picker.candidates).toEqual([all[0], all[2]]);
+    expect(slowStart({ windowMs }, roundRobin())(undefined, all, policyContext()).candidates).toEqual(all);
+  });
+
   test("reads no clock while nothing grows", () => {
     const { clock, update } = setup();
     const picker = update(1, 2);
@@ -223,7 +291,9 @@ describe("slow start", () => {
     [{ windowMs: 1, minWeightPercent: 0 }, RangeError, "slowStart.minWeightPercent"],
     [{ windowMs: 1, minWeightPercent: "5" }, TypeError, "slowStart.minWeightPercent"],
     [{ window: 1 }, TypeError, "window: no option of slowStart"],
+    [{ windowMs: 1, aggression: null }, TypeError, "slowStart.aggression"],
     [undefined, TypeError, "slowStart: expected an object of options"],
+    [[], TypeError, "slowStart: expected an object of options"],
   ])("refuses %j", (options, type, message) => {
     const make = () => slowStart(options as Parameters<typeof slowStart>[0], roundRobin());
     expect(make).toThrow(type);

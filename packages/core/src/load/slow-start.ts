@@ -20,9 +20,9 @@ export interface SlowStartOptions {
  * For policies that heed weights.
  *
  * Nothing where all are new: without an endpoint that has been ready for a whole window, at the start and after an outage
- * of all, those that join have their whole weight, and keep it. An endpoint that was away for less than the window,
- * because its connection was lost or told to end, keeps its age. Weights move in steps of a twentieth of the window, at
- * least 100 ms and at most 1 s. Throws a `TypeError` or `RangeError`.
+ * of all that lasted as long, those that join have their whole weight, and keep it. An endpoint that was away for less
+ * than the window, because its connection was lost or told to end, keeps its age. Weights move in steps of a twentieth of
+ * the window, at least 100 ms and at most 1 s. Throws a `TypeError` or `RangeError`.
  */
 export function slowStart(options: SlowStartOptions, child: Policy): Policy {
   checkKeys("slowStart", options, ["windowMs", "aggression", "minWeightPercent"]);
@@ -36,34 +36,42 @@ export function slowStart(options: SlowStartOptions, child: Policy): Policy {
   return (previous, candidates, context) => {
     const before = previous instanceof SlowStartPicker && previous.arrivals.options === ramp ? previous : undefined;
     const arrivals = before?.arrivals ?? new Arrivals(ramp);
-    const { clock, ready = candidates } = context;
+    const { clock, ready = candidates, emptySince } = context;
+    if (emptySince !== undefined) arrivals.leave(emptySince);
     arrivals.update(ready, clock.now());
     const remake = (picker: Picker<(typeof candidates)[0]> | undefined) =>
       child(picker, candidates, arrivals.ramps.weighted(context));
-    return new SlowStartPicker(arrivals, clock, remake, before?.child);
+    return new SlowStartPicker(arrivals, clock, candidates, remake, before?.child);
   };
 }
 
 class SlowStartPicker<C extends Candidate> implements Picker<C> {
   readonly arrivals: Arrivals;
   readonly #clock: Clock;
+  readonly #candidates: readonly C[];
   readonly #remake: (previous: Picker<C> | undefined) => Picker<C>;
   #child: Picker<C>;
 
   constructor(
     arrivals: Arrivals,
     clock: Clock,
+    candidates: readonly C[],
     remake: (previous: Picker<C> | undefined) => Picker<C>,
     previous: Picker<C> | undefined,
   ) {
     this.arrivals = arrivals;
     this.#clock = clock;
+    this.#candidates = candidates;
     this.#remake = remake;
     this.#child = remake(previous);
   }
 
   get child(): Picker<C> {
     return this.#child;
+  }
+
+  get candidates(): readonly C[] {
+    return this.#child.candidates ?? this.#candidates;
   }
 
   pick(info: PickInfo): PickResult<C> {
@@ -98,10 +106,18 @@ class Arrivals {
   readonly ramps: Ramps;
   readonly #arrivals = new Map<string, Arrival>();
   #updates = 0;
+  #emptySince: number | undefined;
 
   constructor(options: RampOptions) {
     this.options = options;
     this.ramps = new Ramps(options);
+  }
+
+  /** All were away from then on. Told again of the same time, as who keeps a context does, it does nothing. */
+  leave(emptySince: number): void {
+    if (emptySince === this.#emptySince) return;
+    this.#emptySince = emptySince;
+    for (const arrival of this.#arrivals.values()) arrival.awaySince ??= emptySince;
   }
 
   update(ready: readonly Candidate[], now: number): void {

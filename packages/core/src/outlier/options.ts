@@ -24,7 +24,10 @@ export interface OutlierDetectionOptions {
   readonly panicThreshold?: number;
   /** How long the weight of an endpoint that returns grows, as under `slowStart`, from 10 %. Default 10 000; 0: at once. */
   readonly returnWindowMs?: number;
-  /** Is told of each ejection, and of its end. Must not throw. */
+  /**
+   * Is told of each ejection, and of its end. Must not throw. Ends are found as RPCs begin and end, not by a timer: where
+   * none comes, an endpoint is still shown as ejected long after its time.
+   */
   readonly onEjection?: (change: EjectionChange) => void;
 }
 
@@ -91,20 +94,18 @@ export function outlierSettings(options: OutlierDetectionOptions): OutlierSettin
   checkKeys(factory, options, optionNames);
   const time = (name: string, value: number, min: number): number =>
     numberOption(`${factory}.${name}`, value, { min, max: maxTimerMs, unit: "milliseconds" });
-  const { maxEjectionPercent = 10, panicThreshold = 50, onEjection } = options;
+  const { intervalMs = 10_000, baseEjectionTimeMs = 30_000, maxEjectionPercent = 10 } = options;
+  const { panicThreshold = 50, returnWindowMs = 10_000, onEjection } = options;
   const { successRateEjection, failurePercentageEjection, consecutiveFailures } = options;
   const given = [successRateEjection, failurePercentageEjection, consecutiveFailures];
   const isNoneGiven = given.every((each) => each === undefined);
-  const baseEjectionTimeMs = time("baseEjectionTimeMs", options.baseEjectionTimeMs ?? 30_000, 1);
+  time("baseEjectionTimeMs", baseEjectionTimeMs, 1);
+  const { maxEjectionTimeMs = Math.max(baseEjectionTimeMs, 300_000) } = options;
   if (onEjection !== undefined) typeOption(`${factory}.onEjection`, onEjection, "function");
   return {
-    intervalMs: time("intervalMs", options.intervalMs ?? 10_000, 100),
+    intervalMs: time("intervalMs", intervalMs, 100),
     baseEjectionTimeMs,
-    maxEjectionTimeMs: time(
-      "maxEjectionTimeMs",
-      options.maxEjectionTimeMs ?? Math.max(baseEjectionTimeMs, 300_000),
-      baseEjectionTimeMs,
-    ),
+    maxEjectionTimeMs: time("maxEjectionTimeMs", maxEjectionTimeMs, baseEjectionTimeMs),
     maxEjectionPercent: numberOption(`${factory}.maxEjectionPercent`, maxEjectionPercent, percent),
     successRateEjection: numbers("successRateEjection", successRateEjection, successRateDefaults, {
       stdevFactor: { min: 1, max: 1_000_000 },
@@ -119,7 +120,7 @@ export function outlierSettings(options: OutlierDetectionOptions): OutlierSettin
       threshold: count,
     }),
     panicThreshold: numberOption(`${factory}.panicThreshold`, panicThreshold, percent),
-    returnWindowMs: time("returnWindowMs", options.returnWindowMs ?? 10_000, 0),
+    returnWindowMs: time("returnWindowMs", returnWindowMs, 0),
     onEjection,
   };
 }
@@ -154,7 +155,8 @@ function numbers<T extends Readonly<Record<string, number>>>(
   checkKeys(`${factory}.${name}`, given, Object.keys(defaults));
   const checked = Object.entries(defaults).map(([key, byDefault]) => {
     const range = { ...sharedRanges, ...ranges }[key] as NumberRange;
-    return [key, numberOption(`${factory}.${name}.${key}`, given[key] ?? byDefault, range)];
+    const { [key]: value = byDefault } = given;
+    return [key, numberOption(`${factory}.${name}.${key}`, value, range)];
   });
   return Object.fromEntries(checked);
 }

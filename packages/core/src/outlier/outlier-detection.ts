@@ -66,9 +66,9 @@ class OutlierPicker<C extends Candidate> implements Picker<C> {
     return this.#child;
   }
 
-  /** What it picks from, in their order: those that are not ejected, or all in a panic. */
+  /** Those that are not ejected, or all in a panic, in their order; of these what its child chooses from. */
   get candidates(): readonly C[] {
-    return this.#candidates;
+    return this.#child.candidates ?? this.#candidates;
   }
 
   pick(info: PickInfo): PickResult<C> {

@@ -1,5 +1,6 @@
 import type { Endpoint } from "../endpoint/endpoint.ts";
 import { hashString } from "../hash.ts";
+import { checkWeight } from "./weights.ts";
 
 /** An endpoint as a hash policy sees it: what decides which keys are its own, connected or not. */
 export interface HashMember {
@@ -28,7 +29,8 @@ const seeds = [0x2545f491, 0x9e3779b9] as const;
 /**
  * The members in an order that does not depend on that of the endpoints, so that all clients agree.
  *
- * Endpoints that share a name are told apart by their keys; their keys move then, as if they were new.
+ * Endpoints that share a name are told apart by their keys; their keys move then, as if they were new. Throws a
+ * `RangeError` for a weight that is not above 0, or is infinite: a table of such members would never be full.
  */
 export function hashMembers(endpoints: readonly Endpoint[], endpointKey: EndpointKey): HashMember[] {
   const names = endpoints.map((endpoint) => {
@@ -39,7 +41,8 @@ export function hashMembers(endpoints: readonly Endpoint[], endpointKey: Endpoin
   const members = endpoints.map((endpoint, index) => {
     const own = names[index] as string;
     const name = shared.has(own) ? `${own} ${endpoint.key}` : own;
-    return { endpoint, weight: endpoint.weight, high: hashString(name, seeds[0]), low: hashString(name, seeds[1]) };
+    const weight = checkWeight(endpoint, endpoint.weight);
+    return { endpoint, weight, high: hashString(name, seeds[0]), low: hashString(name, seeds[1]) };
   });
   return members.sort(compareMembers);
 }

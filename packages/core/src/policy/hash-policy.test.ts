@@ -4,7 +4,7 @@ import { candidatesOf, countsOf, movesOf, ownersOf, pickFor } from "../../test-h
 import { policyContext } from "../../test-helpers/candidates.ts";
 import { pod, pods, shuffled } from "../../test-helpers/endpoints.ts";
 import type { Endpoint } from "../endpoint/endpoint.ts";
-import { StatusCode } from "../errors.ts";
+import { StatusCode, StatusError } from "../errors.ts";
 import type { HashOptions } from "./hash-policy.ts";
 import { maglev } from "./maglev.ts";
 import type { Policy } from "./policy.ts";
@@ -163,6 +163,15 @@ describe.each([
     }
   });
 
+  test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])(
+    "refuses a weight of %d with the endpoint's key",
+    (weight) => {
+      const refused = () => make(factory({ key }), [pod(1), { ...pod(2), weight }]);
+      expect(refused).toThrow(RangeError);
+      expect(refused).toThrow(`weight of pod-2: expected a finite number above 0, got ${weight}`);
+    },
+  );
+
   test("fails an RPC whose key throws, and only that", () => {
     const broken = new Error("no user");
     const policy = factory({
@@ -173,8 +182,10 @@ describe.each([
     });
     const picker = make(policy, pods(3));
     const result = picker.pick({ path: "/broken" });
-    expect(result.kind === "drop" && result.error.message).toBe("key: the function threw Error: no user");
-    expect(result.kind === "drop" && result.error.cause).toBe(broken);
+    if (result.kind !== "drop") throw new Error(`expected the RPC to be dropped, got ${result.kind}`);
+    expect(result.error).toBeInstanceOf(StatusError);
+    expect(result.error).toMatchObject({ code: StatusCode.internal, cause: broken });
+    expect(result.error.message).toBe("key: the function threw Error: no user");
     expect(picker.pick({ path: "/whole" }).kind).toBe("complete");
   });
 

@@ -1,4 +1,5 @@
 import type { Endpoint } from "../endpoint/endpoint.ts";
+import { StatusCode, StatusError } from "../errors.ts";
 import { hashString } from "../hash.ts";
 import type { Candidate } from "../load/candidate.ts";
 import { checkKeys, numberOption, typeOption } from "../options.ts";
@@ -135,10 +136,8 @@ class HashPicker<C extends Candidate> implements Picker<C> {
     try {
       key = this.#keyOf(info);
     } catch (cause) {
-      return {
-        kind: "drop",
-        error: new Error(`key: the function threw ${String(cause)}`, { cause }),
-      };
+      const message = `key: the function threw ${String(cause)}`;
+      return { kind: "drop", error: new StatusError(StatusCode.internal, message, { cause }) };
     }
     const hash = key === undefined || key === "" ? randomInt(this.#random, 2 ** 32) : hashString(key, 0);
     const start = this.placing.table.placeOf(hash);

@@ -11,7 +11,7 @@ import {
 } from "../../test-helpers/candidates.ts";
 import { leastRequest } from "./least-request.ts";
 
-describe("least request, up to 16 candidates", () => {
+describe("least request, up to 12 candidates", () => {
   test("serves the one with the fewest RPCs in flight, wherever it starts", () => {
     for (let seed = 0; seed < 50; seed++) {
       const set = candidates(5, [4, 3, 9, 1, 2]);
@@ -28,7 +28,7 @@ describe("least request, up to 16 candidates", () => {
 
   test("never serves one that is busier than another, as RPCs come and go", () => {
     const random = seededRandom(11);
-    const set = candidates(16);
+    const set = candidates(12);
     const picker = leastRequest()(undefined, set, policyContext({ random }));
     for (let step = 0; step < 5_000; step++) {
       const least = Math.min(...set.map(({ inFlight }) => inFlight));
@@ -63,7 +63,7 @@ describe("least request, up to 16 candidates", () => {
   });
 });
 
-describe("least request, above 16 candidates", () => {
+describe("least request, above 12 candidates", () => {
   test("compares two distinct candidates, drawn evenly", () => {
     const random = seededRandom(5);
     const reads: number[] = [];
@@ -91,13 +91,13 @@ describe("least request, above 16 candidates", () => {
   });
 
   test("draws two distinct candidates whatever the random numbers are", () => {
-    const extremes = [0, 2 ** -32, 1 / 17, 0.5, 16 / 17, 1 - 2 ** -32];
+    const extremes = [0, 2 ** -32, 1 / 13, 0.5, 12 / 13, 1 - 2 ** -32];
     for (const one of extremes) {
       for (const other of extremes) {
         let draws = 0;
-        const set = candidates(17);
+        const set = candidates(13);
         // whichever is drawn first is busy: with two distinct ones it is never picked
-        const first = Math.floor(one * 17);
+        const first = Math.floor(one * 13);
         const busy = set[first];
         if (busy === undefined) throw new Error("drawn outside of the set");
         busy.inFlight = 1;
@@ -112,7 +112,7 @@ describe("least request, above 16 candidates", () => {
   });
 
   test("serves the less busy of the two", () => {
-    const set = candidates(17, new Array<number>(17).fill(5));
+    const set = candidates(13, new Array<number>(13).fill(5));
     const numbers = [0, 0];
     let draws = 0;
     const picker = leastRequest()(undefined, set, policyContext({ random: () => numbers[draws++ % 2] ?? 0 }));
@@ -133,9 +133,9 @@ describe("least request, above 16 candidates", () => {
   test("takes over from the exact comparison, and back", () => {
     const policy = leastRequest();
     const context = policyContext({ random: seededRandom(9) });
-    const few = policy(undefined, candidates(16), context);
-    const many = policy(few, candidates(17), context);
-    const fewAgain = policy(many, candidates(16, [1]), context);
+    const few = policy(undefined, candidates(12), context);
+    const many = policy(few, candidates(13), context);
+    const fewAgain = policy(many, candidates(12, [1]), context);
     expect(pickKeys(many, 50)).toHaveLength(50);
     expect(pickKeys(fewAgain, 64)).not.toContain("pod-1");
   });
@@ -209,7 +209,8 @@ describe("least request with weights", () => {
   test.each([
     [3, [1, 2, 3]],
     [10, [0.1, 1, 1, 1, 1, 1, 1, 1, 1, 1]],
-    [16, Array.from({ length: 16 }, (_, index) => 1 + index)],
+    [8, [0.1, 1, 1, 1, 1, 1, 1, 1]],
+    [12, Array.from({ length: 12 }, (_, index) => 1 + index)],
     [30, Array.from({ length: 30 }, (_, index) => 1 + (index % 3))],
   ])("of %d idle candidates each has the share of its weight: %j", (count, weights) => {
     for (const share of relativeShares(count, weights, 0)) {
@@ -230,7 +231,7 @@ describe("least request with weights", () => {
   });
 
   test("does not give one with little weight an RPC whenever it is idle", () => {
-    for (const count of [10, 30]) {
+    for (const count of [8, 30]) {
       const weights = [0.1, ...new Array<number>(count - 1).fill(1)];
       for (const inFlight of [count >> 1, count, 3 * count]) {
         expect(relativeShares(count, weights, inFlight)[0]).toBeLessThan(2);
@@ -243,6 +244,16 @@ describe("least request with weights", () => {
     const context = policyContext({ weightOf: weightsInOrder([1, 10, 0.4]) });
     expect(pick(leastRequest()(undefined, set, context))).toBe(set[1]);
     expect(pick(leastRequest({ weights: false })(undefined, set, context))).toBe(set[2]);
+  });
+
+  test("passes over one whose weight is next to nothing", () => {
+    for (const count of [3, 20]) {
+      const weights = Array.from({ length: count }, (_, index) => (index === 1 ? Number.MIN_VALUE : 1));
+      const context = policyContext({ random: seededRandom(5), weightOf: weightsInOrder(weights) });
+      const keys = new Set(pickKeys(leastRequest()(undefined, candidates(count), context), 2_000));
+      expect(keys.size).toBe(count - 1);
+      expect(keys.has("pod-2")).toBe(false);
+    }
   });
 
   test("takes no notice of them when it is told so", () => {

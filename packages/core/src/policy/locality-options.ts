@@ -34,7 +34,7 @@ export interface CheckedLocalityOptions extends SplitOptions {
 /** Throws a `TypeError` or `RangeError` that names the option. */
 export function checkLocalityOptions(options: LocalityOptions): CheckedLocalityOptions {
   checkKeys("locality", options, ["zone", "hints", "overprovisioning", "maxLoadRatio", "remoteProbeFraction"]);
-  const { zone, hints = "honour", overprovisioning = 1.4, maxLoadRatio = 1.25, remoteProbeFraction } = options;
+  const { zone, hints = "honour", overprovisioning = 1.4, maxLoadRatio = 1.25 } = options;
   if (zone !== undefined && typeOption("locality.zone", zone, "string") === "") {
     throw new TypeError("locality.zone: expected the name of a zone, got none");
   }
@@ -42,8 +42,8 @@ export function checkLocalityOptions(options: LocalityOptions): CheckedLocalityO
     throw new TypeError(`locality.hints: expected "honour" or "ignore", got ${String(hints)}`);
   }
   const isUnbounded = numberOption("locality.maxLoadRatio", maxLoadRatio, { min: 1, max: Infinity }) === Infinity;
-  const probes = remoteProbeFraction ?? (isUnbounded ? 0 : 0.03);
-  if (numberOption("locality.remoteProbeFraction", probes, { min: 0, max: 0.5 }) > 0 && isUnbounded) {
+  const { remoteProbeFraction = isUnbounded ? 0 : 0.03 } = options;
+  if (numberOption("locality.remoteProbeFraction", remoteProbeFraction, { min: 0, max: 0.5 }) > 0 && isUnbounded) {
     throw new RangeError("locality.remoteProbeFraction: there is nothing to compare where maxLoadRatio is Infinity");
   }
   return {
@@ -52,6 +52,6 @@ export function checkLocalityOptions(options: LocalityOptions): CheckedLocalityO
     hints,
     overprovisioning: numberOption("locality.overprovisioning", overprovisioning, { min: 1, max: 100 }),
     maxLoadRatio,
-    remoteProbeFraction: probes,
+    remoteProbeFraction,
   };
 }

@@ -12,9 +12,15 @@ export interface SplitOptions {
   readonly maxLoadRatio: number;
 }
 
+/** Candidates, and the endpoints that they are of: also those without a ready connection. */
+export interface Side<C extends Candidate> {
+  readonly candidates: readonly C[];
+  readonly endpoints: readonly Endpoint[];
+}
+
 export interface Split<C extends Candidate> {
-  readonly local: readonly C[];
-  readonly others: readonly C[];
+  readonly local: Side<C>;
+  readonly others: Side<C>;
   /** Of the traffic, for the local ones: what their health and their number allow. From 0 to 1. */
   readonly share: number;
 }
@@ -27,7 +33,11 @@ export function splitByLocality<C extends Candidate>(
 ): Split<C> {
   const known = context.endpoints.length > 0 ? context.endpoints : candidates.map(({ endpoint }) => endpoint);
   const zone = options.zone ?? clientZoneOf(known) ?? options.defaultZone;
-  if (zone === undefined) return { local: [], others: candidates, share: 0 };
+  const side = (isOfIt: (endpoint: Endpoint) => boolean): Side<C> => ({
+    candidates: candidates.filter(({ endpoint }) => isOfIt(endpoint)),
+    endpoints: known.filter(isOfIt),
+  });
+  if (zone === undefined) return { local: side(() => false), others: side(() => true), share: 0 };
   const zones = new Zones(candidates, context, zone);
   const isHinted = (endpoint: Endpoint) => zonesHintedFor(endpoint).includes(zone);
   const isInZone = (endpoint: Endpoint) => endpoint.zone === zone;
@@ -37,14 +47,16 @@ export function splitByLocality<C extends Candidate>(
     known.some(isHinted) &&
     zones.expectedLoad(candidates.filter(({ endpoint }) => isHinted(endpoint))) <= options.maxLoadRatio;
   const isLocal = useHints ? isHinted : isInZone;
-  const local = candidates.filter(({ endpoint }) => isLocal(endpoint));
-  const others = candidates.filter(({ endpoint }) => !isLocal(endpoint));
-  if (local.length === 0) return { local, others, share: 0 };
-  if (others.length === 0) return { local, others, share: 1 };
-  const byHealth = shareByHealth(local, others, known, isLocal, options.overprovisioning);
-  const byNumber = Math.min(1, options.maxLoadRatio / zones.expectedLoad(local));
-  const spare = byNumber < 1 ? zones.withRoom(others) : others;
-  return { local, others: spare.length > 0 ? spare : others, share: Math.min(byHealth, byNumber) };
+  const local = side(isLocal);
+  const others = side((endpoint) => !isLocal(endpoint));
+  if (local.candidates.length === 0) return { local, others, share: 0 };
+  if (others.candidates.length === 0) return { local, others, share: 1 };
+  const byHealth = shareByHealth(local, others, options.overprovisioning);
+  const byNumber = Math.min(1, options.maxLoadRatio / zones.expectedLoad(local.candidates));
+  const share = Math.min(byHealth, byNumber);
+  if (byNumber === 1) return { local, others, share };
+  const spare = side((endpoint) => !isLocal(endpoint) && zones.hasRoom(endpoint));
+  return { local, others: spare.candidates.length > 0 ? spare : others, share };
 }
 
 /**
@@ -77,31 +89,26 @@ class Zones {
     return this.#evenWeight / candidates.reduce((sum, candidate) => sum + this.#context.weightOf(candidate), 0);
   }
 
-  /** Those in zones with more endpoints than their own clients need. */
-  withRoom<C extends Candidate>(candidates: readonly C[]): readonly C[] {
-    return candidates.filter(({ endpoint: { zone } }) => {
-      return zone === undefined || (this.#weights.get(zone) ?? 0) > this.#evenWeight;
-    });
+  /** Whether its zone has more endpoints than its own clients need. */
+  hasRoom({ zone }: Endpoint): boolean {
+    return zone === undefined || (this.#weights.get(zone) ?? 0) > this.#evenWeight;
   }
 }
 
 /** Envoy's priority levels: what the health of the local ones cannot bear is for the others, as far as theirs can. */
-function shareByHealth(
-  local: readonly Candidate[],
-  others: readonly Candidate[],
-  known: readonly Endpoint[],
-  isLocal: (endpoint: Endpoint) => boolean,
-  overprovisioning: number,
-): number {
-  const weights = { local: 0, others: 0 };
-  for (const endpoint of known) weights[isLocal(endpoint) ? "local" : "others"] += endpoint.weight;
-  const localHealth = Math.min(1, (overprovisioning * weightOfAll(local)) / weights.local);
-  const othersHealth = Math.min(1, (overprovisioning * weightOfAll(others)) / weights.others);
-  return localHealth / Math.min(1, localHealth + othersHealth);
+function shareByHealth(local: Side<Candidate>, others: Side<Candidate>, overprovisioning: number): number {
+  const localHealth = healthOf(local, overprovisioning);
+  return localHealth / Math.min(1, localHealth + healthOf(others, overprovisioning));
 }
 
-function weightOfAll(candidates: readonly Candidate[]): number {
-  return candidates.reduce((sum, { endpoint }) => sum + endpoint.weight, 0);
+/** From 0 to 1. */
+function healthOf({ candidates, endpoints }: Side<Candidate>, overprovisioning: number): number {
+  const ready = weightOfAll(candidates.map(({ endpoint }) => endpoint));
+  return Math.min(1, (overprovisioning * ready) / weightOfAll(endpoints));
+}
+
+function weightOfAll(endpoints: readonly Endpoint[]): number {
+  return endpoints.reduce((sum, { weight }) => sum + weight, 0);
 }
 
 /** The zone that a resolver knows this client to be in. */

@@ -194,27 +194,29 @@ describe("the pickers of the child", () => {
   }
   const ok: Outcome = { code: StatusCode.ok, fate: "answered", firstByteMs: 1, durationMs: 1 };
 
-  test("are made when they are needed, and go on on their own side", () => {
+  test("are made where their side has any, and go on on their own side", () => {
     const { made, policy } = recorded();
     const local = locality({ zone: "a", ...unmeasured }, policy);
     const all = zoned("aabb");
     const context = policyContext({ endpoints: all.map(({ endpoint }) => endpoint) });
     const first = local(undefined, all, context);
-    expect(made).toHaveLength(0);
-    pick(first);
-    expect(made.map(({ keys }) => keys)).toEqual([["pod-1", "pod-2"]]);
     const second = local(first, all.slice(2) as Candidates, context); // nothing local is ready
-    pick(second);
-    const third = local(second, [all[1], ...all.slice(2)] as Candidates, context); // one is
-    pickKeys(third, 50);
-    expect(made.map(({ keys }) => keys.join())).toEqual(["pod-1,pod-2", "pod-3,pod-4", "pod-2", "pod-3,pod-4"]);
-    const [a, b, c, d] = made;
+    local(second, [all[1], ...all.slice(2)] as Candidates, context); // one is
+    expect(made.map(({ keys }) => keys.join())).toEqual([
+      "pod-1,pod-2",
+      "pod-3,pod-4",
+      "pod-3,pod-4",
+      "pod-2",
+      "pod-3,pod-4",
+    ]);
+    const [a, b, c, d, e] = made;
     expect([a?.previous, b?.previous]).toEqual([undefined, undefined]);
-    expect(c?.previous).toBe(a?.picker);
-    expect(d?.previous).toBe(b?.picker);
+    expect(c?.previous).toBe(b?.picker);
+    expect(d?.previous).toBe(a?.picker);
+    expect(e?.previous).toBe(c?.picker);
   });
 
-  test("get the outcomes of their side, also while a new one is not made yet", () => {
+  test("get the outcomes of their side, also where nothing of it is left", () => {
     const { made, policy } = recorded();
     const local = locality({ zone: "a", overprovisioning: 1, ...unmeasured }, policy);
     const all = zoned("aab");
@@ -222,14 +224,16 @@ describe("the pickers of the child", () => {
     if (second === undefined || third === undefined) throw new Error("there are three");
     const context = policyContext({ endpoints: all.map(({ endpoint }) => endpoint) });
     const picker = local(undefined, [first, third], context);
-    pickKeys(picker, 50);
     picker.report?.(first, ok);
     picker.report?.(third, ok);
-    const next = local(picker, all, context);
-    next.report?.(second, ok);
-    next.report?.(third, ok);
-    const bySide = Object.fromEntries(made.map(({ keys, reports }) => [keys.join(), reports]));
-    expect(bySide).toEqual({ "pod-1": ["pod-1", "pod-2"], "pod-3": ["pod-3", "pod-3"] });
+    const alone = local(picker, [first, second], context);
+    alone.report?.(second, ok);
+    alone.report?.(third, ok);
+    expect(made.map(({ keys, reports }) => [keys.join(), reports])).toEqual([
+      ["pod-1", ["pod-1"]],
+      ["pod-3", ["pod-3", "pod-3"]],
+      ["pod-1,pod-2", ["pod-2"]],
+    ]);
   });
 
   test("of another policy are taken for none", () => {
@@ -285,6 +289,13 @@ describe("options", () => {
       [{ overprovisioning: 0.9 }, /^locality.overprovisioning: expected a number from 1 to 100/],
       [{ maxLoadRatio: 0.5 }, /^locality.maxLoadRatio: /],
       [{ remoteProbeFraction: 0.6 }, /^locality.remoteProbeFraction: expected a number from 0 to 0.5/],
+      [
+        { remoteProbeFraction: null as never },
+        /^locality.remoteProbeFraction: expected a number from 0 to 0.5, got null/,
+      ],
+      [{ overprovisioning: null as never }, /^locality.overprovisioning: /],
+      [{ zone: null as never }, /^locality.zone: /],
+      [[] as never, /^locality: expected an object of options/],
       [{ remoteProbeFraction: 0.1, ...unmeasured }, /^locality.remoteProbeFraction: there is nothing to compare/],
       [{ zones: [] } as never, /^zones: no option of locality/],
     ];

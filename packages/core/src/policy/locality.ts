@@ -1,10 +1,11 @@
+import type { Endpoint } from "../endpoint/endpoint.ts";
 import type { Candidate } from "../load/candidate.ts";
 import { typeOption } from "../options.ts";
 import type { Outcome } from "../outcome/outcome.ts";
 import type { Picker, PickInfo, PickResult } from "../picker/picker.ts";
 import { LocalityLoad } from "./locality-load.ts";
 import { type CheckedLocalityOptions, checkLocalityOptions, type LocalityOptions } from "./locality-options.ts";
-import { splitByLocality } from "./locality-split.ts";
+import { type Side, splitByLocality } from "./locality-split.ts";
 import type { Policy, PolicyContext } from "./policy.ts";
 
 /**
@@ -12,7 +13,8 @@ import type { Policy, PolicyContext } from "./policy.ts";
  * Envoy's priority levels; by number, as Envoy's zone aware routing where as many clients are in each zone; and by the
  * time that they take compared to others. With no zone, or no endpoint in it, `child` chooses among all.
  *
- * `child` chooses on either side, with a picker for each. Throws a `TypeError` or `RangeError`.
+ * `child` chooses on either side, with a picker for each that is told the endpoints of its side, and all that are ready.
+ * Throws a `TypeError` or `RangeError`.
  */
 export function locality(options: LocalityOptions, child: Policy): Policy {
   const checked = checkLocalityOptions(options);
@@ -47,14 +49,20 @@ class LocalityPicker<C extends Candidate> implements Picker<C> {
     context: PolicyContext,
   ) {
     const { local, others, share } = splitByLocality(candidates, context, options);
+    const told = { ...context, ready: context.ready ?? candidates };
     this.options = options;
     this.load = previous?.load ?? new LocalityLoad(options.maxLoadRatio, context.clock.now());
-    this.local = new Part(child, previous?.local.picker, local, context);
-    this.others = new Part(child, previous?.others.picker, others, context);
+    this.local = new Part(child, previous?.local, local, told);
+    this.others = new Part(child, previous?.others, others, told);
     this.#context = context;
-    this.#localSet = new Set(local);
+    this.#localSet = new Set(local.candidates);
     this.#bearable = share;
     this.#share = this.#currentShare();
+  }
+
+  /** What either side chooses from. */
+  get candidates(): readonly C[] {
+    return [...this.local.candidates, ...this.others.candidates];
   }
 
   pick(info: PickInfo): PickResult<C> {
@@ -78,34 +86,38 @@ class LocalityPicker<C extends Candidate> implements Picker<C> {
   }
 }
 
-/** One side of the split; its picker is made when it is needed. */
+/** One side of the split. Its picker is made also where none is sent there: what it knows of endpoints stays true. */
 class Part<C extends Candidate> {
-  readonly #child: Policy;
+  readonly endpoints: readonly Endpoint[];
+  /** That of an earlier set while there are no candidates, so that what it learnt is not lost. */
+  readonly picker: Picker<C> | undefined;
   readonly #candidates: readonly C[];
-  readonly #context: PolicyContext;
-  #isMade = false;
-  /** The latest, which may be of an earlier set. */
-  #picker: Picker<C> | undefined;
 
-  constructor(child: Policy, previous: Picker<C> | undefined, candidates: readonly C[], context: PolicyContext) {
-    this.#child = child;
-    this.#picker = previous;
-    this.#candidates = candidates;
-    this.#context = context;
+  constructor(child: Policy, previous: Part<C> | undefined, side: Side<C>, context: PolicyContext) {
+    // the same object where they are the same: children need not look at them again
+    this.endpoints = areSame(previous?.endpoints, side.endpoints) ? previous.endpoints : side.endpoints;
+    this.#candidates = side.candidates;
+    const [first, ...rest] = side.candidates;
+    this.picker =
+      first === undefined
+        ? previous?.picker
+        : child(previous?.picker, [first, ...rest], { ...context, endpoints: this.endpoints });
   }
 
   get isEmpty(): boolean {
     return this.#candidates.length === 0;
   }
 
-  get picker(): Picker<C> | undefined {
-    return this.#picker;
+  get candidates(): readonly C[] {
+    return this.isEmpty ? [] : (this.picker?.candidates ?? this.#candidates);
   }
 
+  /** It has candidates. */
   pick(info: PickInfo): PickResult<C> {
-    if (this.#isMade && this.#picker !== undefined) return this.#picker.pick(info);
-    this.#isMade = true;
-    this.#picker = this.#child(this.#picker, this.#candidates as readonly [C, ...C[]], this.#context);
-    return this.#picker.pick(info);
+    return (this.picker as Picker<C>).pick(info);
   }
+}
+
+function areSame(some: readonly Endpoint[] | undefined, others: readonly Endpoint[]): some is readonly Endpoint[] {
+  return some?.length === others.length && some.every((endpoint, index) => endpoint === others[index]);
 }

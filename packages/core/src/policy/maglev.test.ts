@@ -54,6 +54,14 @@ describe("maglev", () => {
     expect(new Set(places)).toEqual(new Set([2, 3]));
   });
 
+  test("is made soon where weights are far apart, and heeds them", () => {
+    const weight = 1_000_000;
+    const endpoints = pods(10_000).map((each, index) => (index === 0 ? { ...each, weight } : each));
+    const counts = countsOf(owners(endpoints, 100_000, { tableSize: 655_373 }));
+    expect((counts.get("pod-1") ?? 0) / 100_000).toBeCloseTo(weight / (weight + 9_999), 2);
+    expect(counts.size).toBeGreaterThan(500);
+  });
+
   test("serves as many endpoints as it has places", () => {
     const counts = countsOf(owners(pods(20), 20_000, { tableSize: 7 }));
     expect(counts.size).toBe(7);

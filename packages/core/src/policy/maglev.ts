@@ -51,7 +51,8 @@ const free = 0xffffffff;
 
 /**
  * The members take places in turn, each the first free one of its own permutation of all; one of weight w comes to its
- * turn in w of the rounds in which the heaviest comes to it always.
+ * turn in w of the rounds in which the heaviest comes to it always. A round costs as much as places are taken in it,
+ * however far weights are apart.
  */
 function tableOf(members: readonly HashMember[], size: number): MaglevTable {
   const owners = new Uint32Array(size).fill(free);
@@ -60,12 +61,12 @@ function tableOf(members: readonly HashMember[], size: number): MaglevTable {
   const weights = Float64Array.from(members, ({ weight }) => weight / heaviest);
   const places = Uint32Array.from(members, ({ high }) => high % size);
   const skips = Uint32Array.from(members, ({ low }) => (low % (size - 1)) + 1);
-  const taken = new Float64Array(count);
+  const taken = new Uint32Array(count);
+  const rounds = new Rounds(count, size);
+  for (let number = 0; number < count; number++) rounds.add(number, 1);
   let left = size;
   for (let round = 1; left > 0; round++) {
-    for (let number = 0; number < count && left > 0; number++) {
-      if (round * (weights[number] as number) < (taken[number] as number)) continue;
-      taken[number] = (taken[number] as number) + 1;
+    for (let number = rounds.take(round); number >= 0; number = left > 0 ? rounds.take(round) : -1) {
       const skip = skips[number] as number;
       let place = places[number] as number;
       while (owners[place] !== free) {
@@ -75,9 +76,47 @@ function tableOf(members: readonly HashMember[], size: number): MaglevTable {
       owners[place] = number;
       places[number] = place;
       left--;
+      const turns = (taken[number] as number) + 1;
+      taken[number] = turns;
+      rounds.add(number, Math.max(round + 1, Math.ceil(turns / (weights[number] as number))));
     }
   }
   return new MaglevTable(owners);
+}
+
+/** The members by the round of their next turn, in the order in which they were added. */
+class Rounds {
+  /** The last of each round, -1 where there is none; whom each one is followed by, the last by the first. */
+  readonly #lasts: Int32Array;
+  readonly #nexts: Int32Array;
+
+  constructor(members: number, rounds: number) {
+    this.#lasts = new Int32Array(rounds + 1).fill(-1);
+    this.#nexts = new Int32Array(members);
+  }
+
+  /** Does nothing where that is no round: the heaviest has filled the table by then. */
+  add(member: number, round: number): void {
+    if (round >= this.#lasts.length) return;
+    const last = this.#lasts[round] as number;
+    if (last < 0) {
+      this.#nexts[member] = member;
+    } else {
+      this.#nexts[member] = this.#nexts[last] as number;
+      this.#nexts[last] = member;
+    }
+    this.#lasts[round] = member;
+  }
+
+  /** The first of a round; -1 when there is none left. */
+  take(round: number): number {
+    const last = this.#lasts[round] as number;
+    if (last < 0) return -1;
+    const first = this.#nexts[last] as number;
+    if (first === last) this.#lasts[round] = -1;
+    else this.#nexts[last] = this.#nexts[first] as number;
+    return first;
+  }
 }
 
 function isPrime(value: number): boolean {

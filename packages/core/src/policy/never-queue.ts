@@ -13,7 +13,7 @@ const mostPenalized = 4;
  * An idle candidate while there is one, in turn and whatever its weight; else the shortest expected delay, as IPVS's
  * `nq`. For RPCs that take long and are few at a time on an endpoint, such as one for each of its cores.
  *
- * All of up to 16 candidates are compared; of more there is a list of idle ones (Lu et al., "Join-Idle-Queue", 2011),
+ * All of up to 12 candidates are compared; of more there is a list of idle ones (Lu et al., "Join-Idle-Queue", 2011),
  * and where that is empty, two are drawn at random by weight. Failures count as load (`Penalties`).
  */
 export function neverQueue(): Policy {

@@ -2,7 +2,7 @@ import type { Candidate } from "../load/candidate.ts";
 import { Latencies } from "../load/latencies.ts";
 import { checkKeys, maxTimerMs, numberOption } from "../options.ts";
 import type { Outcome } from "../outcome/outcome.ts";
-import { DrawnChooser } from "./choosers.ts";
+import { type Cost, DrawnChooser } from "./choosers.ts";
 import { type Chooser, type Contest, LoadPicker } from "./load-picker.ts";
 import type { Policy } from "./policy.ts";
 import { weightsOf } from "./weights.ts";
@@ -39,7 +39,7 @@ class FastestChooser implements Chooser {
 
   constructor(contest: Contest, decayMs: number) {
     const { loads, candidates, context, previous } = contest;
-    const { values } = contest.weights;
+    const { values, isEven } = contest.weights;
     const latencies = previous instanceof FastestChooser ? previous.latencies : new Latencies(context.clock, decayMs);
     const scores = latencies.follow(candidates);
     this.latencies = latencies;
@@ -48,7 +48,9 @@ class FastestChooser implements Chooser {
       const score = scores[index] as number;
       return score === 0 ? latencies.meanScore : score;
     };
-    const cost = (index: number): number => scoreOf(index) * (1 + loads.of(index) / (values[index] as number));
+    const cost: Cost = isEven
+      ? (index) => scoreOf(index) * (1 + loads.of(index))
+      : (index) => scoreOf(index) * (1 + loads.of(index) / (values[index] as number));
     this.#chooser = new DrawnChooser(contest, cost, Math.min(2, loads.count));
   }
 

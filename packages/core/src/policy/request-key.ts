@@ -8,7 +8,7 @@ import type { PickInfo } from "../picker/picker.ts";
  *   that end in `-bin` (gRFC A76).
  * - `{ contextValue: kUserId }`: Connect's `createContextKey<string | undefined>(undefined)`.
  * - A function of the RPC, called for each attempt: it has to be fast, and to say the same for a retry. What it throws
- *   fails the RPC.
+ *   fails the RPC, with the code `internal`.
  *
  * RPCs without a key, or with an empty one, go anywhere at random, by the endpoints' weights (gRFC A76).
  */

@@ -8,7 +8,7 @@ import { weightsOf } from "./weights.ts";
  * as IPVS's `sed`. For endpoints of different sizes: where all are idle the fastest gets everything, so that the slow
  * ones help out only under load, and their connections are otherwise unused.
  *
- * All of up to 16 candidates are compared, ties in turn; of more, two that are drawn at random by weight. Failures count
+ * All of up to 12 candidates are compared, ties in turn; of more, two that are drawn at random by weight. Failures count
  * as load (`Penalties`).
  */
 export function shortestExpectedDelay(): Policy {

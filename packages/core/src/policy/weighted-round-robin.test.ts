@@ -153,6 +153,25 @@ describe("weighted round robin by reports", () => {
     expect(percents(picker, set)).toEqual([50, 25, 25]);
   });
 
+  test("takes no notice of reports that make no sense, so that none is picked for ever", () => {
+    for (const rps of [Number.MIN_VALUE, Number.MAX_VALUE, Number.NaN]) {
+      const { clock, set, picker } = setUp(3, { blackoutPeriodMs: 0 });
+      for (const candidate of set) picker.report?.(candidate, reporting({ rps, applicationUtilization: 1 }));
+      clock.tick(1_000);
+      picker.report?.(set[0], reporting());
+      expect(percents(picker, set)).toEqual([33, 33, 33]);
+    }
+  });
+
+  test("refuses a weight of an endpoint that is none, with its name", () => {
+    for (const weight of [0, Number.NaN, Number.POSITIVE_INFINITY]) {
+      const set = candidatesOf([pod(1), { ...pod(2), weight }, pod(3)]);
+      const make = () => weightedRoundRobin()(undefined, set, policyContext());
+      expect(make).toThrow(RangeError);
+      expect(make).toThrow(`weight of pod-2: expected a finite number above 0, got ${weight}`);
+    }
+  });
+
   test("takes reports of candidates that are not in the set", () => {
     const { picker } = setUp(2);
     expect(() => reportAll(picker, [{ endpoint: pod(9), inFlight: 0 }], [0.5])).not.toThrow();
@@ -186,6 +205,8 @@ describe("weighted round robin by endpoints", () => {
 
 test.each([
   [null, TypeError, "weightedRoundRobin: expected an object of options"],
+  [[], TypeError, "weightedRoundRobin: expected an object of options"],
+  [{ blackoutPeriodMs: null }, TypeError, "blackoutPeriodMs: expected a number"],
   [{ weight: "endpoint" }, TypeError, "weight: no option of weightedRoundRobin"],
   [{ weights: "orca" }, TypeError, 'weights: expected "reported" or "endpoint", got orca'],
   [{ blackoutPeriodMs: -1 }, RangeError, "blackoutPeriodMs: expected a number from 0 to"],

@@ -7,6 +7,7 @@ import type { Picker, PickResult } from "../picker/picker.ts";
 import type { Policy, PolicyContext } from "./policy.ts";
 import { roundRobin } from "./round-robin.ts";
 import { WeightedTurn } from "./weighted-turn.ts";
+import { weightsOf } from "./weights.ts";
 
 /** All times in milliseconds; all but `weights` are for `"reported"`. */
 export interface WeightedRoundRobinOptions {
@@ -109,18 +110,19 @@ class ReportedPicker<C extends Candidate> implements Picker<C> {
     this.#turn = new WeightedTurn(weights, this.#context.random);
   }
 
-  /** In the order of the candidates. */
+  /** In the order of the candidates. Throws a `RangeError` for an endpoint's weight that is none. */
   #currentWeights(): readonly number[] {
     const { weightOf } = this.#context;
-    const known = Array.from(this.reported.values(), (weight) => weight.at(this.#updatedAt));
-    const usable = known.filter((weight) => weight > 0);
+    const known = new Map(Array.from(this.reported, ([candidate, weight]) => [candidate, weight.at(this.#updatedAt)]));
+    const usable = [...known.values()].filter((weight) => weight > 0);
     const candidates = [...this.reported.keys()];
-    if (usable.length < 2) return candidates.map((candidate) => weightOf(candidate));
+    if (usable.length < 2) return weightsOf(candidates, this.#context).values;
     const mean = usable.reduce((sum, weight) => sum + weight / usable.length, 0);
-    return candidates.map((candidate, index) => {
-      const weight = Math.min(Math.max(known[index] || mean, leastRatio * mean), greatestRatio * mean);
-      return (weight * weightOf(candidate)) / candidate.endpoint.weight;
-    });
+    const ofCapacity = (candidate: Candidate): number => {
+      const weight = Math.min(Math.max(known.get(candidate) || mean, leastRatio * mean), greatestRatio * mean);
+      return weight * (weightOf(candidate) / candidate.endpoint.weight);
+    };
+    return weightsOf(candidates, { weightOf: ofCapacity }).values;
   }
 }
 

@@ -97,4 +97,17 @@ describe("a weighted turn", () => {
   test("passes over one whose weight is next to nothing", () => {
     expect(new Set(take(turnOf([1, 1e-300, 2, Number.MIN_VALUE], 5), 100_000))).toEqual(new Set([0, 2]));
   });
+
+  test("goes by the ratios of weights that are as large, or as small, as numbers can be", () => {
+    for (const unit of [Number.MAX_VALUE / 2, Number.MIN_VALUE]) {
+      const order = take(turnOf([unit, 2 * unit], 5), 30);
+      expect(order.filter((index) => index === 0)).toHaveLength(10);
+    }
+  });
+
+  test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("refuses %d", (weight) => {
+    const refused = () => turnOf([1, weight, 1], 1);
+    expect(refused).toThrow(RangeError);
+    expect(refused).toThrow(`weights: expected finite numbers above 0, got ${weight}`);
+  });
 });

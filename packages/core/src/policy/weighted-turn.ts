@@ -31,8 +31,13 @@ export class WeightedTurn {
   /** The first of those of the present slot that are left, whose last is followed by -1. */
   #rest = -1;
 
-  /** `weights`: at least one; finite numbers above 0, of which only the ratios matter. O(n). */
+  /**
+   * `weights`: at least one; finite numbers above 0, of which only the ratios matter. Throws a `RangeError` for others: no
+   * turn would come. O(n).
+   */
   constructor(weights: readonly number[], random: Random) {
+    const bad = weights.find((weight) => !(weight > 0 && weight < Number.POSITIVE_INFINITY));
+    if (bad !== undefined) throw new RangeError(`weights: expected finite numbers above 0, got ${bad}`);
     const count = weights.length;
     this.#periods = new Float64Array(count);
     this.#fractions = new Float64Array(count);
@@ -40,10 +45,12 @@ export class WeightedTurn {
     this.#lasts = new Int32Array(count).fill(-1);
     this.#nexts = new Int32Array(count);
     this.#slot = count - 1; // the next is the first
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    // of the heaviest, as a sum of the largest numbers would be infinite
+    const heaviest = weights.reduce((most, weight) => Math.max(most, weight), 0);
+    const total = weights.reduce((sum, weight) => sum + weight / heaviest, 0);
     const offset = random();
     for (let index = 0; index < count; index++) {
-      const period = Math.min(total / (weights[index] as number), longestPeriod);
+      const period = Math.min(total / ((weights[index] as number) / heaviest), longestPeriod);
       this.#periods[index] = period;
       this.#schedule(index, 1 + period * ((offset + index * goldenStep) % 1));
     }

@@ -24,6 +24,16 @@ describe("weights", () => {
     expect(values.reduce((sum, value) => sum + value, 0)).toBeCloseTo(9);
   });
 
+  test("stay above 0, and finite, when they are as small as numbers can be, or far apart", () => {
+    for (const weights of [
+      [Number.MIN_VALUE, Number.MIN_VALUE, 2 * Number.MIN_VALUE],
+      [Number.MAX_VALUE, Number.MIN_VALUE, 1],
+    ]) {
+      const { values } = weightsOf(candidates(3), { weightOf: weightsInOrder(weights) });
+      for (const value of values) expect(value > 0 && value < 4).toBe(true);
+    }
+  });
+
   test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("refuse %d with the name of the endpoint", (weight) => {
     expect(() => weightsOf(candidates(2), { weightOf: weightsInOrder([1, weight]) })).toThrow(RangeError);
     expect(() => weightsOf(candidates(2), { weightOf: weightsInOrder([1, weight]) })).toThrow(

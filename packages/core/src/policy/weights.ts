@@ -1,3 +1,4 @@
+import type { Endpoint } from "../endpoint/endpoint.ts";
 import type { Candidate } from "../load/candidate.ts";
 import type { PolicyContext } from "./policy.ts";
 
@@ -10,14 +11,21 @@ export interface Weights {
 
 /** Throws a `RangeError` for a weight that is not above 0, or is infinite. O(n). */
 export function weightsOf(candidates: readonly Candidate[], { weightOf }: Pick<PolicyContext, "weightOf">): Weights {
-  const weights = candidates.map((candidate) => {
-    const weight = weightOf(candidate);
-    if (weight > 0 && weight < Number.POSITIVE_INFINITY) return weight;
-    throw new RangeError(`weight of ${candidate.endpoint.key}: expected a finite number above 0, got ${weight}`);
-  });
+  const weights = candidates.map((candidate) => checkWeight(candidate.endpoint, weightOf(candidate)));
   if (weights.every((weight) => weight === weights[0])) return evenWeights(candidates.length);
-  const average = weights.reduce((sum, weight) => sum + weight / weights.length, 0);
-  return { values: weights.map((weight) => weight / average), isEven: false };
+  const average = aboveZero(weights.reduce((sum, weight) => sum + weight / weights.length, 0));
+  return { values: weights.map((weight) => aboveZero(weight / average)), isEven: false };
+}
+
+/** Throws a `RangeError` for a weight that is not above 0, or is infinite. */
+export function checkWeight({ key }: Endpoint, weight: number): number {
+  if (weight > 0 && weight < Number.POSITIVE_INFINITY) return weight;
+  throw new RangeError(`weight of ${key}: expected a finite number above 0, got ${weight}`);
+}
+
+/** A quotient that is too small for a number is 0. */
+function aboveZero(quotient: number): number {
+  return Math.max(quotient, Number.MIN_VALUE);
 }
 
 /** For policies that are told to take no notice of weights. */

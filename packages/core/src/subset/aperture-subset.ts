@@ -35,7 +35,7 @@ interface Choice {
  *
  * An endpoint that comes or goes changes at most one of the subset. No ring has that by itself: where it comes into a
  * subset that spans the ring's end, that end may move as well. So the subset remembers the last set, and makes that
- * second change with the next. Throws a `TypeError` or `RangeError`.
+ * second change with the next: each channel needs one of its own. Throws a `TypeError` or `RangeError`.
  */
 export function apertureSubset(options: ApertureSubsetOptions): Subset {
   checkKeys("apertureSubset", options, ["size", "clients", "clientId"]);
