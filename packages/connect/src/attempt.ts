@@ -98,7 +98,7 @@ export abstract class Attempt implements PickHandler, StreamListener {
     } catch (thrown) {
       const error = toConnectError(thrown);
       this.#end = { kind: "broken", fate: "unsent", errorCode: undefined, error };
-      this.call.fail(error);
+      this.call.unpicked(error, this);
       return;
     }
     this.send(this.#stream);
@@ -157,7 +157,8 @@ export abstract class Attempt implements PickHandler, StreamListener {
   finish(error: ConnectError | undefined, linger = false): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#waiting?.abort();
+    // an abort that nobody listens to is not free
+    if (this.#connection === undefined) this.#waiting?.abort();
     this.#report(error === undefined ? 0 : (error.code as number as StatusCode));
     if (error === undefined) return;
     if (linger && this.isSent && this.#stream !== undefined) {

@@ -143,20 +143,21 @@ export abstract class Call implements PickInfo, Scoped {
   takes(connection: Connection, attempt: Attempt): boolean {
     if (attempt !== this.#rescue) return true;
     const isBetter = !connection.suspect && this.avoid?.has(connection.endpoint.key) !== true;
-    if (isBetter && this.#attempt?.isSilent === true && !this.isAnswering && this.context.rescues.withdraw())
-      return true;
+    if (isBetter && this.#attempt?.isSilent === true && !this.isAnswering && this.context.rescues.pay()) return true;
     this.#dropRescue(attempt);
     this.#rescueLater();
     return false;
   }
 
-  /** There is no connection for it. */
+  /** There is no connection for it, or none that takes it. */
   unpicked(error: ConnectError, attempt: Attempt): void {
-    if (attempt === this.#rescue) {
+    if (attempt === this.#rescue && attempt.connection === undefined) {
       this.#dropRescue(attempt);
       this.#rescueLater();
-    } else if (this.#leave(attempt) && !this.#isDue) this.fail(this.scope.error ?? error);
-    else attempt.finish(error);
+      return;
+    }
+    attempt.finish(error);
+    if (this.#leave(attempt) && !this.#isDue) this.fail(this.scope.error ?? this.#tries?.stranded(error) ?? error);
   }
 
   /** The server answered with an error, which may be that its answer cannot be understood. */
@@ -212,13 +213,13 @@ export abstract class Call implements PickInfo, Scoped {
   protected choose(attempt: Attempt): void {
     this.#timer?.cancel();
     this.#isDue = false;
-    if (attempt === this.#rescue && !this.#isSettled) this.context.rescues.won();
+    if (attempt === this.#rescue && !this.#isSettled) this.context.rescues.giveBack();
     if (this.#others !== none) this.#finishBut(attempt, superseded);
   }
 
   /** The call is done well. */
   protected succeed(attempt: Attempt): void {
-    this.choose(attempt);
+    if (!this.isAnswering) this.choose(attempt);
     this.#settle();
     attempt.finish(undefined);
   }
@@ -243,9 +244,15 @@ export abstract class Call implements PickInfo, Scoped {
     const { isReplayable } = this;
     const verdict = tries.judge({ error, end, isAlone, isDue: this.#isDue, isReplayable });
     if (verdict.kind === "fail") {
-      if (end === undefined && attempt === this.#rescue) this.context.rescues.won();
+      if (end === undefined && attempt === this.#rescue) this.context.rescues.giveBack();
       this.fail(tries.lastError, attempt);
     } else if (verdict.kind === "again") this.#again(verdict.waitMs);
+    else if (attempt === this.#rescue && end !== undefined && end.fate !== "ambiguous") {
+      // it never happened: another may
+      this.#rescue = undefined;
+      this.context.rescues.giveBack();
+      this.#rescueLater();
+    }
   }
 
   /** Made when it is needed: most calls are done with their first attempt. */
@@ -299,7 +306,9 @@ export abstract class Call implements PickInfo, Scoped {
   }
 
   #rescueFrom(attempt: Attempt): void {
-    if (attempt === this.#attempt && attempt.isSilent && !this.isAnswering) this.#begin(true);
+    if (attempt !== this.#attempt || !attempt.isSilent || this.isAnswering) return;
+    if (this.context.rescues.reserve()) this.#begin(true);
+    else this.#rescueLater();
   }
 
   /** Looks again while the first attempt stays where it is. */
@@ -315,6 +324,7 @@ export abstract class Call implements PickInfo, Scoped {
     this.#leave(rescue);
     this.#rescue = undefined;
     this.#tries?.takeBack();
+    this.context.rescues.giveBack();
     rescue.finish(superseded);
   }
 
@@ -336,7 +346,11 @@ export abstract class Call implements PickInfo, Scoped {
     const all = this.#all;
     this.#attempt = chosen;
     this.#others = none;
-    for (const attempt of all) if (attempt !== chosen) attempt.finish(error);
+    for (const attempt of all) {
+      if (attempt === chosen) continue;
+      if (attempt === this.#rescue && attempt.connection === undefined) this.context.rescues.giveBack();
+      attempt.finish(error);
+    }
   }
 
   #after(ms: number, act: () => void): Timer {

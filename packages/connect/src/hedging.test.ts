@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
-import { StatusCode, StatusError } from "@evenkeel/core";
-import { describe, expect, it } from "vitest";
+import { StatusCode, StatusError, subscribe } from "@evenkeel/core";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { failureOf } from "../test-helpers/failure.ts";
 import { inTurn } from "../test-helpers/policies.ts";
 import {
@@ -158,6 +158,53 @@ describe("a hedged RPC", () => {
     expect(await attemptsAfter(all, 1_000)).toBe(3);
   });
 
+  it("is sent once more for one that never happened while another goes on, and pays for that once", async () => {
+    const all = await calls({ hedging: { ...hedging, maxAttempts: 2 }, retryBudget: { ratio: 0, minPerSecond: 0.1 } });
+    const call = all.client.ping({});
+    await all.clock.advance(100);
+    for (let attempt = 1; attempt < 5; attempt++) {
+      all.streams[attempt]!.break({ ...lost, fate: "unprocessed" });
+      expect(await attemptsAfter(all, 0)).toBe(attempt + 2);
+    }
+    expect(all.streams[0]!.result).toBeUndefined();
+    answerGrpc(all.streams[5]!);
+    expect(await call).toMatchObject({ pod: "pod" });
+    expect(await attemptsAfter(all, 1_000)).toBe(6);
+  });
+
+  it("is not sent for ever where connections refuse it, and goes on with the attempt that one took", async () => {
+    const all = await calls({ hedging: { ...hedging, maxAttempts: 2 } });
+    const call = all.client.ping({});
+    await all.clock.advance(100);
+    for (let turn = 0; turn < 20; turn++) {
+      for (const stream of all.streams.slice(1)) {
+        if (stream.result === undefined) stream.break({ ...lost, fate: "unprocessed", errorCode: 7 });
+      }
+      await all.clock.advance(1_200);
+    }
+    expect(all.streams).toHaveLength(6);
+    answerGrpc(all.streams[0]!);
+    expect(await call).toMatchObject({ pod: "pod" });
+  });
+
+  it("goes on where another connection cannot take its request, whose limit for headers may be lower", async () => {
+    const all = await calls();
+    const outcomes: StatusCode[] = [];
+    onTestFinished(subscribe("attempt.end", ({ outcome }) => outcomes.push(outcome.code)));
+    const call = all.client.ping({});
+    await all.clock.advance(0);
+    for (const connection of all.connector.connections) {
+      connection.open = () => {
+        throw new StatusError(StatusCode.resourceExhausted, "headers are too large");
+      };
+    }
+    await all.clock.advance(1_000);
+    expect(all.streams[0]!.result).toBeUndefined();
+    answerGrpc(all.streams[0]!);
+    expect(await call).toMatchObject({ pod: "pod" });
+    expect(outcomes).toEqual([StatusCode.resourceExhausted, StatusCode.resourceExhausted, StatusCode.ok]);
+  });
+
   it("is cancelled as a whole: at its deadline, and when its caller aborts", async () => {
     for (const how of ["deadline", "abort"]) {
       const all = await calls();
@@ -211,6 +258,17 @@ describe("a hedged RPC", () => {
     expect(await attemptsAfter(all, 1_000)).toBe(11);
     for (const stream of all.streams) if (stream.result === undefined) answerGrpc(stream);
     await Promise.all(rpcs);
+  });
+
+  it("says nothing of the budget when that was spent only for a while", async () => {
+    const all = await calls({ hedging: { ...hedging, maxAttempts: 2 }, retryBudget: { ratio: 0, minPerSecond: 0.1 } });
+    all.transport.channel.retryBudget.withdraw();
+    const failure = failureOf(all.client.ping({}));
+    expect(await attemptsAfter(all, 10_000)).toBe(1);
+    all.streams[0]!.break(lost);
+    expect(await attemptsAfter(all, 0)).toBe(2);
+    all.streams[1]!.break(lost);
+    expect((await failure).rawMessage).toMatch(/processed \(2 attempts\)$/);
   });
 
   it("is one of a unary or server-streaming method, and not of one that is left out", async () => {

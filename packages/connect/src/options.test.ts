@@ -51,6 +51,7 @@ describe("options that are wrong throw at creation and name themselves", () => {
     ],
     [{ baseUrl, retry: { retryableCodes: ["unavailable"] } }, /^retry\.retryableCodes/],
     [{ baseUrl, retry: { retryableCodes: [0] } }, /^retry\.retryableCodes/],
+    [{ baseUrl, retry: { methods: new Map([["a.B/C", false]]) } }, /^retry\.methods: expected an object/],
     [{ baseUrl, retry: { methods: [] } }, /^retry\.methods: expected an object/],
     [
       { baseUrl, retry: { methods: { "/a.B/C": {} } } },
@@ -137,6 +138,7 @@ it("retries and hedges of different methods go together", () => {
     { retry: false, hedging: { ...hedged, methods: { "a.B": { maxAttempts: 4 } } } },
     { retry: { methods: { "a.B/C": false } }, hedging: { methods: { "a.B/C": hedged } } },
     { retry: {}, hedging: false },
+    { hedging: { hedgingDelayMs: 5, nonFatalCodes: [] } },
   ] as const) {
     createGrpcTransport({ baseUrl, ...options });
   }

@@ -206,6 +206,34 @@ describe("an RPC on a connection that becomes suspect", () => {
     expect(all.clock.pendingRef).toBe(0);
   });
 
+  it("is not sent again where the pod of its further attempt asked for that", async () => {
+    const { all, rpc, first, silent, other } = await suspectPing({ addresses: [...addresses, "10.0.0.3:80"] });
+    silent.changeSuspect(true);
+    await all.clock.advance(spreadMs);
+    expect(all.streams).toHaveLength(2);
+    failGrpc(all.streams[1]!, 14, [["grpc-retry-pushback-ms", "-1"]]);
+    expect(first.result).toBeUndefined();
+    first.break(lost);
+    await all.clock.advance(10_000);
+    expect(all.streams).toHaveLength(2);
+    expect(other.streams.length).toBeLessThan(2);
+    expect((await failureOf(rpc)).rawMessage).toMatch(/^it broke/);
+  });
+
+  it("has another further attempt where that never happened", async () => {
+    const { all, rpc, silent } = await suspectPing({ addresses: [...addresses, "10.0.0.3:80"] });
+    silent.changeSuspect(true);
+    await all.clock.advance(spreadMs);
+    expect(all.streams).toHaveLength(2);
+    all.streams[1]!.break({ ...lost, fate: "unprocessed" });
+    await all.clock.advance(2 * spreadMs);
+    expect(all.streams).toHaveLength(3);
+    expect(new Set(all.streams.map((stream) => connectionOf(all, stream))).size).toBe(3);
+    answerGrpc(all.streams[2]!);
+    expect(await rpc).toMatchObject({ pod: "pod" });
+    expect(all.clock.pendingRef).toBe(0);
+  });
+
   it("ends with its caller's abort, and leaves nothing behind", async () => {
     const all = await calls();
     const abort = new AbortController();
@@ -280,5 +308,50 @@ describe("further attempts on suspicion", () => {
     expect(left).toBeGreaterThanOrEqual(50);
     for (const stream of large.all.streams) if (stream.result === undefined) answerGrpc(stream);
     await Promise.all(large.rpcs);
+  });
+
+  it("wait for connections in small numbers, too: others wait there as well", async () => {
+    const all = await calls({ random: () => 0.5 });
+    const [silent, other] = all.connector.connections as [ScriptedConnection, ScriptedConnection];
+    other.changeMaxStreams(0);
+    const abort = new AbortController();
+    const rpcs = Array.from({ length: 100 }, () => all.client.ping({}, { signal: abort.signal }));
+    await all.clock.advance(0);
+    silent.changeSuspect(true);
+    await all.clock.advance(spreadMs);
+    expect(all.transport.channel.snapshot().queued).toBe(20);
+    abort.abort();
+    await Promise.allSettled(rpcs);
+    expect(all.transport.channel.snapshot().queued).toBe(0);
+    // those that did not begin are not lost to others
+    silent.changeSuspect(false);
+    const more = Array.from({ length: 100 }, () => all.client.ping({}));
+    await all.clock.advance(0);
+    other.changeMaxStreams(1_000);
+    silent.changeSuspect(true);
+    await all.clock.advance(10_000);
+    expect(other.streams).toHaveLength(20);
+    for (const stream of all.streams) if (stream.result === undefined) answerGrpc(stream);
+    await Promise.all(more);
+  });
+
+  it("of streams count once, too, when they answer first", async () => {
+    const all = await calls({ random: () => 0.5, retry: { methods: { "demo.v1.DemoService/Count": {} } } });
+    const [silent, other] = all.connector.connections as [ScriptedConnection, ScriptedConnection];
+    other.changeMaxStreams(0);
+    const reading = Array.from({ length: 60 }, async () => {
+      for await (const _ of all.client.count({}));
+    });
+    await all.clock.advance(0);
+    other.changeMaxStreams(1_000);
+    silent.changeSuspect(true);
+    await all.clock.advance(spreadMs);
+    expect(other.streams).toHaveLength(20);
+    // half of them are of use
+    for (const stream of other.streams.slice(0, 10)) answerGrpc(stream);
+    await all.clock.advance(10_000);
+    expect(other.streams).toHaveLength(30);
+    for (const stream of all.streams) if (stream.result === undefined) answerGrpc(stream);
+    await Promise.all(reading);
   });
 });

@@ -25,15 +25,20 @@ export class Rescues {
     this.#add(regained);
   }
 
-  /** Whether one more may begin; it is paid for then. */
-  withdraw(): boolean {
-    if (this.#allowance < 1 || !this.#budget.withdraw(keptForRetries)) return false;
+  /** Whether one more may look for a connection: no more do at a time than may begin. */
+  reserve(): boolean {
+    if (this.#allowance < 1) return false;
     this.#allowance--;
     return true;
   }
 
-  /** One was the first to answer. */
-  won(): void {
+  /** Whether one that found a connection may begin; the retry budget has paid for it then. */
+  pay(): boolean {
+    return this.#budget.withdraw(keptForRetries);
+  }
+
+  /** One did not begin, or was the first to answer. */
+  giveBack(): void {
     this.#add(1);
   }
 

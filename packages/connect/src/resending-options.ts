@@ -18,7 +18,8 @@ export interface RetryPolicy {
 /** The policy of a transport, for methods that are idempotent by their `idempotency_level`, and those of others. */
 export interface RetryOptions extends RetryPolicy {
   /**
-   * By `"package.Service/Method"` or `"package.Service"`; what is left out is as above. `false`: never. A policy counts
+   * By `"package.Service/Method"` or `"package.Service"`; what is left out is as above. `false`: never, and never
+   * hedged unless `hedging` names the same. A policy counts
    * **whatever the method's `idempotency_level`**, and also where nobody knows whether the server has done the work: it
    * says that the method may be carried out several times.
    */
@@ -103,7 +104,8 @@ function checkPolicies<P extends object>(
 }
 
 function checkObject(name: string, value: unknown, expected: string): void {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return;
+  const isObject = typeof value === "object" && value !== null;
+  if (isObject && [Object.prototype, null].includes(Object.getPrototypeOf(value))) return;
   throw new TypeError(`${name}: expected ${expected}, got ${String(value)}`);
 }
 
@@ -118,13 +120,13 @@ function checkRetry(option: string, policy: RetryPolicy): void {
       `${option}.maxBackoffMs: expected at least the initialBackoffMs of ${initialBackoffMs}, got ${maxBackoffMs}`,
     );
   }
-  checkCodes(`${option}.retryableCodes`, policy.retryableCodes);
+  checkCodes(`${option}.retryableCodes`, policy.retryableCodes, 1);
 }
 
 function checkHedging(option: string, policy: HedgingPolicy, isWhole: boolean): void {
   const { maxAttempts = 2, hedgingDelayMs } = policy;
   numberOption(`${option}.maxAttempts`, maxAttempts, attempts);
-  checkCodes(`${option}.nonFatalCodes`, policy.nonFatalCodes);
+  checkCodes(`${option}.nonFatalCodes`, policy.nonFatalCodes, 0);
   if (hedgingDelayMs !== undefined) {
     numberOption(`${option}.hedgingDelayMs`, hedgingDelayMs, { min: 0, max: maxTimerMs, unit: "milliseconds" });
   } else if (isWhole) throw new TypeError(`${option}.hedgingDelayMs: expected milliseconds, got none`);
@@ -136,9 +138,9 @@ function timeOption(name: string, value: number): void {
   }
 }
 
-function checkCodes(name: string, codes: readonly Code[] | undefined): void {
+function checkCodes(name: string, codes: readonly Code[] | undefined, atLeast: 0 | 1): void {
   if (codes === undefined) return;
-  const isList = Array.isArray(codes) && codes.length > 0;
+  const isList = Array.isArray(codes) && codes.length >= atLeast;
   if (!isList || !codes.every((code) => typeof code === "number" && code in Code)) {
     throw new TypeError(`${name}: expected codes such as [Code.Unavailable], got ${JSON.stringify(codes)}`);
   }

@@ -41,7 +41,7 @@ export class ResendingRules {
     const { NO_SIDE_EFFECTS, IDEMPOTENT } = MethodOptions_IdempotencyLevel;
     const isIdempotent = method.idempotency === NO_SIDE_EFFECTS || method.idempotency === IDEMPOTENT;
     const isOneMessage = method.methodKind === "unary" || method.methodKind === "server_streaming";
-    let retry = this.#options.retry === false ? undefined : (this.#options.retry ?? {});
+    const retry = this.#options.retry === false ? undefined : (this.#options.retry ?? {});
     let hedging = isOneMessage && this.#options.hedging ? this.#options.hedging : undefined;
     const hedged = (policy: HedgingPolicy): Resending => ({ ...nothing, isIdempotent, hedging: hedgingRule(policy) });
     const retried = (policy: RetryPolicy): Resending => {
@@ -55,8 +55,8 @@ export class ResendingRules {
       if (hedge) return hedged({ ...hedging, ...hedge });
       const again = retry?.methods?.[name];
       if (again) return retried({ ...retry, ...again });
+      if (again === false) return { ...nothing, isIdempotent }; // whatever wider names say
       if (hedge === false) hedging = undefined;
-      if (again === false) retry = undefined;
     }
     if (isIdempotent && hedging?.hedgingDelayMs !== undefined) return hedged(hedging);
     return isIdempotent && retry !== undefined ? retried(retry) : { ...nothing, isIdempotent };

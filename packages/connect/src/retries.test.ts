@@ -108,6 +108,16 @@ describe("an RPC that fails as Unavailable", () => {
     expect(new Set(all.streams.map((stream) => addressOf(all, stream))).size).toBe(3);
   });
 
+  it("fails with what its last attempt failed with where no connection is left for another", async () => {
+    const all = await calls({ addresses: ["10.0.0.1:80"] });
+    const failure = failureOf(all.client.ping({}));
+    await all.clock.advance(0);
+    failGrpc(all.streams[0]!, 14, [["grpc-message", "the database is away"]]);
+    all.transport.channel.destroy();
+    await all.clock.advance(1_000);
+    expect(await failure).toMatchObject({ code: Code.Unavailable, rawMessage: "the database is away" });
+  });
+
   it("keeps its deadline", async () => {
     const all = await calls({ retry: { initialBackoffMs: 300, maxAttempts: 5 } });
     const failure = failureOf(all.client.ping({}, { timeoutMs: 800 }));
@@ -238,6 +248,17 @@ describe("a policy", () => {
       expect((await failure).code).toBe(Code.Unavailable);
       expect(await attemptsAfter(all, 10_000)).toBe(2);
     }
+  });
+
+  it("of false for a method is a promise that a hedge for its service does not break", async () => {
+    const all = await calls({
+      retry: { methods: { "demo.v1.DemoService/Charge": false } },
+      hedging: { methods: { "demo.v1.DemoService": { hedgingDelayMs: 0 } } },
+    });
+    const charge = all.client.charge({});
+    expect(await attemptsAfter(all, 1_000)).toBe(1);
+    answerGrpc(all.streams[0]!);
+    await charge;
   });
 
   it("of all methods leaves those that are not idempotent alone; one of their service does not", async () => {

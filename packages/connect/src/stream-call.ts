@@ -90,10 +90,10 @@ export class StreamCall extends Call implements RequestListener {
     else if (this.plan.method.methodKind !== "server_streaming") this.#begin();
     else {
       // policies may choose by the request
-      this.pump.peek().then(
-        () => this.#begin(),
-        (error: unknown) => this.requestFailed(error),
-      );
+      this.pump
+        .peek()
+        .then(() => this.#begin())
+        .catch((error: unknown) => this.requestFailed(error));
     }
     return promise;
   }

@@ -71,11 +71,14 @@ export abstract class Tries {
 
   /** Whether a further attempt is within the rule. */
   abstract readonly hasMore: boolean;
+  /** Whether one that never happened is repeated, too, while others are under way. */
+  protected abstract readonly isParallel: boolean;
   /** What follows a failure of which the server may have seen the request. */
   protected abstract judgeProcessed(failure: Failure): Verdict;
 
   /** An attempt begins. Returns how many there were before. */
   begin(): number {
+    this.#note = undefined;
     return this.begun++;
   }
 
@@ -90,15 +93,22 @@ export abstract class Tries {
     return end === undefined ? error : this.#describe(error);
   }
 
+  /** The error of a call that finds no connection for another attempt: what ended the last one says more. */
+  stranded(error: ConnectError): ConnectError {
+    if (this.#last === undefined) return error;
+    this.#note = `no other attempt: ${error.rawMessage}`;
+    return this.lastError;
+  }
+
   judge(failure: Failure): Verdict {
     this.#failures++;
     this.#last = failure;
     const { end, isAlone, isDue, isReplayable } = failure;
     if (end === undefined || end.fate === "ambiguous") return this.judgeProcessed(failure);
     this.begun--;
-    if (!isAlone || isDue) return goOn;
+    if (isDue || !(isAlone || this.isParallel)) return goOn;
     const waitMs = this.#waitAfterNothing(end);
-    if (waitMs === undefined) return fail;
+    if (waitMs === undefined) return isAlone ? fail : goOn;
     return isReplayable ? { kind: "again", waitMs } : this.tooLarge();
   }
 
@@ -138,6 +148,7 @@ export abstract class Tries {
 
 /** One attempt after the other (gRFC A6, "Retry Policy"). Another one is under way only where the first is suspect. */
 export class Retries extends Tries {
+  protected readonly isParallel = false;
   readonly #rule: RetryRule | undefined;
   /** Since the server said when to come back. */
   #retries = 0;
@@ -149,17 +160,17 @@ export class Retries extends Tries {
   }
 
   get hasMore(): boolean {
-    return this.#rule !== undefined && this.begun < this.#rule.maxAttempts;
+    return this.#rule !== undefined && !this.isStopped && this.begun < this.#rule.maxAttempts;
   }
 
   protected judgeProcessed({ error, end, isAlone, isReplayable }: Failure): Verdict {
     const rule = this.#rule;
     const isLost = end !== undefined;
     const isRetryable = rule !== undefined && (rule.codes.has(error.code) || (isLost && this.init.isIdempotent));
-    if (!isAlone) return isRetryable || isLost ? goOn : fail;
-    if (!isRetryable) return fail;
     const pushback = pushbackOf(error);
-    if (!this.hasMore || pushback === "stop") return fail;
+    if (pushback === "stop") this.isStopped = true;
+    if (!isAlone) return isRetryable || isLost ? goOn : fail;
+    if (!isRetryable || !this.hasMore || pushback === "stop") return fail;
     if (!isReplayable) return this.tooLarge();
     if (!this.withdraw()) return fail;
     if (pushback !== undefined) {
@@ -175,6 +186,7 @@ export class Retries extends Tries {
 
 /** Attempts that do not wait for one another's failure (gRFC A6, "Hedging Policy"). */
 export class Hedges extends Tries {
+  protected readonly isParallel = true;
   readonly #rule: HedgingRule;
 
   constructor(init: TriesInit, rule: HedgingRule) {
