@@ -28,6 +28,8 @@ export interface ClientOptions {
   readonly zone: string | undefined;
   readonly rps: number;
   readonly work: Distribution;
+  /** Draws what an RPC is about; `undefined`: nothing. */
+  readonly drawKey: ((random: Random) => string) | undefined;
   /** For arrivals and work: the same for every policy. */
   readonly random: Random;
   readonly deadlineMs: number | undefined;
@@ -51,10 +53,10 @@ export class Client {
   }
 
   start(): void {
-    const { clock, random, work } = this.options;
+    const { clock, random, work, drawKey } = this.options;
     const next = (): void => {
       if (this.#isStopped) return;
-      new Rpc(this, work(random)).start();
+      new Rpc(this, work(random), drawKey?.(random)).start();
       clock.setTimeout(next, this.#pause(random));
     };
     clock.setTimeout(next, this.#pause(random));
@@ -68,6 +70,7 @@ export class Client {
 /** One RPC, and its attempt under way. */
 class Rpc implements PickHandler, Request {
   readonly workMs: number;
+  readonly key: string | undefined;
   readonly path = "/demo.v1.Demo/Call";
   avoid: Set<string> | undefined;
   readonly #client: Client;
@@ -79,10 +82,15 @@ class Rpc implements PickHandler, Request {
   #giveUp: () => void = () => {};
   #isOver = false;
 
-  constructor(client: Client, workMs: number) {
+  constructor(client: Client, workMs: number, key: string | undefined) {
     this.#client = client;
     this.workMs = workMs;
+    this.key = key;
     this.#startedAt = client.options.clock.now();
+  }
+
+  header(name: string): string | undefined {
+    return name === "x-key" ? this.key : undefined;
   }
 
   start(): void {

@@ -1,10 +1,12 @@
 import { type Clock, createEndpoint, type Endpoint, type ResolverFactory, type ResolverListener } from "@evenkeel/core";
+import { KeyCache, type Keys } from "./key-cache.ts";
 import { Pod } from "./pod.ts";
 import type { Cycle, PodGroup } from "./scenario.ts";
 
 /** The pods of a scenario, as time goes by, and the resolver that tells of them. */
 export class Cluster {
   readonly #clock: Clock;
+  readonly #keys: Keys | undefined;
   /** Also those that left: their last RPCs are under way. */
   readonly #pods = new Map<string, Pod>();
   readonly #present = new Set<Pod>();
@@ -14,8 +16,9 @@ export class Cluster {
   #endpoints: readonly Endpoint[] = [];
   #born = 0;
 
-  constructor(clock: Clock, groups: readonly PodGroup[]) {
+  constructor(clock: Clock, groups: readonly PodGroup[], keys?: Keys) {
     this.#clock = clock;
+    this.#keys = keys;
     for (const group of groups) {
       if (group.visits !== undefined) this.#visit(group, group.visits);
       else this.#arrange(group, this.#join(group));
@@ -57,6 +60,7 @@ export class Cluster {
           ...(zone === undefined ? {} : { zone }),
         }),
         workers,
+        cache: this.#keys === undefined ? undefined : new KeyCache(this.#keys),
         slowdown: visits === undefined ? constantly(slowdown) : warmingUp(visits),
       });
       if (fails !== undefined && fails.during === undefined) pod.failsAfterMs = fails.afterMs;

@@ -14,6 +14,7 @@ import type { Pod } from "./pod.ts";
 /** One attempt, as the connection sees it. */
 export interface Request {
   readonly workMs: number;
+  readonly key: string | undefined;
   answered(code: StatusCode, load: ServerLoad): void;
   /** The connection ended before the answer. */
   lost(error: Error): void;
@@ -164,12 +165,14 @@ export class SimulatedConnection implements Connection {
 class Message {
   readonly request: Request;
   readonly workMs: number;
+  readonly key: string | undefined;
   isCancelled = false;
   replied: (code: StatusCode, load: ServerLoad) => void = () => {};
 
   constructor(request: Request) {
     this.request = request;
     this.workMs = request.workMs;
+    this.key = request.key;
   }
 
   answered(code: StatusCode, load: ServerLoad): void {

@@ -1,9 +1,12 @@
 import { type Clock, type Endpoint, type ServerLoad, StatusCode } from "@evenkeel/core";
+import type { KeyCache } from "./key-cache.ts";
 
 /** What a pod is asked to do. */
 export interface Job {
   /** How long a worker of an ordinary pod takes for it. */
   readonly workMs: number;
+  /** What it is about, where that matters. */
+  readonly key?: string | undefined;
   /** Whether nobody waits for it any more: it is not begun. */
   readonly isCancelled: boolean;
   answered(code: StatusCode, load: ServerLoad): void;
@@ -16,6 +19,8 @@ export interface PodOptions {
   readonly workers: number;
   /** How much longer than an ordinary pod it takes, at the age in milliseconds that it has. */
   readonly slowdown?: ((ageMs: number) => number) | undefined;
+  /** Default none. */
+  readonly cache?: KeyCache | undefined;
 }
 
 /** How long a pod counts before it tells a new load, in milliseconds: the default of the interceptor `loadReport`. */
@@ -88,7 +93,7 @@ export class Pod {
   }
 
   #work(): void {
-    const { clock, workers, slowdown } = this.#options;
+    const { clock, workers, slowdown = () => 1, cache } = this.#options;
     while (this.#busy < workers && this.#head < this.#queue.length && !this.#isFrozen) {
       const job = this.#queue[this.#head++] as Job;
       if (this.#head === this.#queue.length) {
@@ -96,7 +101,8 @@ export class Pod {
         this.#head = 0;
       }
       if (job.isCancelled) continue;
-      const workMs = slowdown === undefined ? job.workMs : job.workMs * slowdown(clock.now() - this.#bornAt);
+      const cost = job.key === undefined ? 1 : (cache?.costOf(job.key) ?? 1);
+      const workMs = job.workMs * cost * slowdown(clock.now() - this.#bornAt);
       this.#busy++;
       clock.setTimeout(() => {
         this.#whenThawed(() => {

@@ -2,11 +2,13 @@ import {
   apertureSubset,
   type ChannelOptions,
   leastRequest,
+  maglev,
   neverQueue,
   type Policy,
   peakEwma,
   random,
   rendezvousSubset,
+  ringHash,
   roundRobin,
   shortestExpectedDelay,
   weightedRoundRobin,
@@ -32,6 +34,8 @@ export interface Row {
   readonly retries: boolean;
 }
 
+const key = { header: "x-key" };
+
 const policies: Readonly<Record<string, () => Policy>> = {
   random,
   "round-robin": roundRobin,
@@ -42,6 +46,10 @@ const policies: Readonly<Record<string, () => Policy>> = {
   "shortest-expected-delay": shortestExpectedDelay,
   "never-queue": neverQueue,
   "weighted-round-robin": weightedRoundRobin,
+  "ring-hash": () => ringHash({ key }),
+  "ring-hash-bounded": () => ringHash({ key, loadFactor: 1.25 }),
+  maglev: () => maglev({ key }),
+  "maglev-bounded": () => maglev({ key, loadFactor: 1.25 }),
 };
 
 const modifiers: Readonly<Record<string, (client: ClientIdentity) => Balancing>> = {

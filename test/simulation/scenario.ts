@@ -1,4 +1,5 @@
 import type { Distribution } from "./distributions.ts";
+import type { Keys } from "./key-cache.ts";
 
 /** Times are in milliseconds. */
 export interface Scenario {
@@ -11,6 +12,8 @@ export interface Scenario {
   readonly rps: number;
   /** What one RPC asks of a worker. */
   readonly work: Distribution;
+  /** What RPCs are about, in the header `x-key`, and pods keep. Default: nothing. */
+  readonly keys?: Keys;
   /** Of each RPC; default none. */
   readonly deadlineMs?: number;
   readonly network?: Network;

@@ -259,4 +259,15 @@ export const scenarios: readonly Scenario[] = [
     network: { sameZoneMs: 0, crossZoneMs: 0 },
     rows: [...plain, "least-request-100"],
   },
+  {
+    name: "keyed",
+    title:
+      "As uniform, but RPCs are about 20 000 keys (Zipf, 0.9), of which each pod keeps the last 2 000: with the key it takes a tenth of 20 ms.",
+    clients: [{ count: 5 }],
+    pods: [{ count: 10, workers: 4 }],
+    rps: 3_200,
+    work: exponential(20),
+    keys: { count: 20_000, skew: 0.9, cachedPerPod: 2_000, hitCost: 0.1 },
+    rows: ["random", "round-robin", "least-request", "ring-hash", "ring-hash-bounded", "maglev", "maglev-bounded"],
+  },
 ];

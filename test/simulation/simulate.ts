@@ -3,6 +3,7 @@ import { seededRandom } from "@evenkeel/testing";
 import { Client } from "./client.ts";
 import { Cluster } from "./cluster.ts";
 import { SimulatedConnector } from "./connection.ts";
+import { zipf } from "./key-cache.ts";
 import type { Row } from "./row.ts";
 import { defaultNetwork, type Scenario } from "./scenario.ts";
 import { type Figures, Tally } from "./tally.ts";
@@ -25,7 +26,7 @@ const patienceMs = 60_000;
  */
 export function simulate(scenario: Scenario, row: Row, seconds: number, seed: number): Figures {
   const clock = new VirtualClock();
-  const cluster = new Cluster(clock, scenario.pods);
+  const cluster = new Cluster(clock, scenario.pods, scenario.keys);
   const tally = new Tally(cluster);
   const clients = clientsOf(scenario, row, seed, { clock, cluster, tally });
   for (const { options } of clients) options.channel.connect();
@@ -48,7 +49,8 @@ interface World {
 }
 
 function clientsOf(scenario: Scenario, row: Row, seed: number, { clock, cluster, tally }: World): Client[] {
-  const { deadlineMs, work, subsetSize = 20, network = defaultNetwork } = scenario;
+  const { deadlineMs, work, keys, subsetSize = 20, network = defaultNetwork } = scenario;
+  const drawKey = keys === undefined ? undefined : zipf(keys);
   const zones = scenario.clients.flatMap(({ count, zone }) => Array.from({ length: count }, () => zone));
   return zones.map((zone, index) => {
     const who = { name: `client-${index}`, zone, index, count: zones.length, subsetSize };
@@ -66,7 +68,7 @@ function clientsOf(scenario: Scenario, row: Row, seed: number, { clock, cluster,
       random: seededRandom(clientSeed),
     });
     return new Client({
-      ...{ clock, channel, zone, work, deadlineMs, retries: row.retries, observer: tally },
+      ...{ clock, channel, zone, work, drawKey, deadlineMs, retries: row.retries, observer: tally },
       rps: scenario.rps / zones.length,
       random: seededRandom(clientSeed + 1),
     });
