@@ -6,6 +6,7 @@ import { inTurn } from "../test-helpers/policies.ts";
 import { Rpc, startRpc } from "../test-helpers/rpc.ts";
 import { openStream } from "../test-helpers/streams.ts";
 import { Channel } from "./channel.ts";
+import type { Connection } from "./connection/connection.ts";
 import { StatusCode, StatusError } from "./errors.ts";
 import type { Policy } from "./policy/policy.ts";
 
@@ -514,6 +515,24 @@ describe("an RPC that was tried already", () => {
     const { channel, connector } = readyChannel(pods(3), { policy: first });
     openStream(connector.latest("pod-2"));
     expect(avoiding(channel, "pod-1")).toBe("pod-3");
+  });
+
+  test("goes to no other that fails, while one is well", () => {
+    const first: Policy = (_previous, [candidate]) => ({ pick: () => ({ kind: "complete", candidate }) });
+    const { channel, connector } = readyChannel(pods(3), { policy: first });
+    const rpc = new Rpc();
+    channel.pick({ path: "/a/b", avoid: new Set(["pod-1", "pod-3"]) }, rpc);
+    expect(rpc.outcome).toBe("pod-2");
+    rpc.stream?.cancel(new Error("done"));
+    const failure = { code: StatusCode.internal, fate: "answered", firstByteMs: 1, durationMs: 1 } as const;
+    channel.report(rpc.connection as Connection, { path: "" }, failure);
+    for (let tries = 0; tries < 4; tries++) {
+      const next = new Rpc();
+      channel.pick({ path: "/a/b", avoid: new Set(["pod-1"]) }, next);
+      expect(next.outcome).toBe("pod-3");
+      next.stream?.cancel(new Error("done"));
+    }
+    expect(connector.latest("pod-2").streams).toHaveLength(1);
   });
 
   test("goes to one that the policy holds back only where none that it chooses from is left", () => {

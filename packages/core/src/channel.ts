@@ -62,6 +62,7 @@ export class Channel {
     this.retryBudget = new RetryBudget({ ...retryBudget, clock });
     this.#balancer = new Balancer(
       this.#watchedPolicy(options),
+      clock,
       this.#settings.maxConnectionsPerEndpoint > 1,
       (message) => warnOnce("EVENKEEL_POLICY", this.target, `${this.target.text}: ${message}`),
     );

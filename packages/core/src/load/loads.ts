@@ -9,6 +9,9 @@ import type { Penalties, Penalty } from "./penalties.ts";
  */
 const countedFrom = 1_000;
 
+/** In so many picks one candidate is counted anew, each in its turn. */
+const recountEvery = 8;
+
 /** The loads of a set of candidates: RPCs in flight, and what failures add. */
 export class Loads {
   readonly penalties: Penalties;
@@ -16,6 +19,8 @@ export class Loads {
   readonly #weights: readonly number[];
   /** RPCs in flight, where they are counted: one more with each pick, and what is true whenever an attempt ends. */
   readonly #counts: Int32Array | undefined;
+  #picks = 0;
+  #recounted = -1;
   #indexes: ReadonlyMap<Candidate, number> | undefined;
   /** Of each candidate; none before the first failure, so that a set that is well costs nothing. */
   #added: readonly Penalty[] | undefined;
@@ -41,6 +46,11 @@ export class Loads {
     return inFlight + this.penaltyOf(index);
   }
 
+  /** The one whose turn it was last to be counted anew, -1: none. */
+  get recounted(): number {
+    return this.#recounted;
+  }
+
   penaltyOf(index: number): number {
     return this.#added?.[index]?.value ?? 0;
   }
@@ -59,7 +69,12 @@ export class Loads {
 
   /** To be called with each that is picked. */
   picked(index: number): void {
-    if (this.#counts !== undefined) this.#counts[index] = (this.#counts[index] as number) + 1;
+    if (this.#counts === undefined) return;
+    this.#counts[index] = (this.#counts[index] as number) + 1;
+    // a pick of which no RPC came would count until one ends there, and might keep all from going there
+    if (++this.#picks % recountEvery > 0) return;
+    this.#recounted = (this.#recounted + 1) % this.count;
+    this.recount(this.#recounted);
   }
 
   /** Counts the RPCs in flight of a candidate anew, in case not all that were picked began, or an end was reported early. */

@@ -1,6 +1,7 @@
+import type { Clock } from "../clock.ts";
 import { messageOf, StatusCode, StatusError } from "../errors.ts";
+import { Penalties } from "../load/penalties.ts";
 import type { Outcome } from "../outcome/outcome.ts";
-import { leastRequest } from "../policy/least-request.ts";
 import type { Policy, PolicyContext } from "../policy/policy.ts";
 import { Subchannel } from "../pool/subchannel.ts";
 import { Avoiding } from "./avoiding.ts";
@@ -23,8 +24,8 @@ export class Balancer {
   readonly #mayGrow: boolean;
   /** Told once of a policy that throws where no RPC can be failed. */
   readonly #warn: (message: string) => void;
-  /** Chooses where RPCs go that are to avoid the policy's choice. */
-  readonly #overflow: Policy = leastRequest();
+  /** For RPCs that the policy's choice has no room for: an endpoint that fails is idle, and not to get these. */
+  readonly #penalties: Penalties;
   #ready: readonly Subchannel[] = [];
   #context: PolicyContext | undefined;
   /** The last one that the policy made: what it counted carries over. */
@@ -37,8 +38,9 @@ export class Balancer {
   /** Whether none had room when it was last looked for. */
   #isFull = false;
 
-  constructor(policy: Policy, mayGrow: boolean, warn: (message: string) => void) {
+  constructor(policy: Policy, clock: Clock, mayGrow: boolean, warn: (message: string) => void) {
     this.#policy = policy;
+    this.#penalties = new Penalties(clock);
     this.#mayGrow = mayGrow;
     this.#warn = warn;
   }
@@ -97,6 +99,8 @@ export class Balancer {
 
   /** Takes what became of an attempt. */
   report(subchannel: Subchannel, outcome: Outcome): void {
+    this.#penalties.of(subchannel, 1);
+    this.#penalties.report(subchannel, outcome, this.#ready);
     try {
       this.#picker?.report?.(subchannel, outcome);
     } catch (error) {
@@ -119,32 +123,22 @@ export class Balancer {
 
   #pick(picker: Picker<Subchannel>, info: PickInfo): PickResult<Subchannel> {
     let asked = info;
-    let isFull = false;
     for (let tries = 0; tries < maxTries; tries++) {
       const result = picker.pick(asked);
       if (result.kind !== "complete") return result;
       const { candidate } = result;
-      isFull = candidate.roomy === undefined;
+      const isFull = candidate.roomy === undefined;
       if (!isFull && !isAvoided(candidate, info)) return result;
       if (!(candidate instanceof Subchannel)) throw new TypeError("it chose what is no candidate");
       if (isFull) candidate.grow();
       asked = new Avoiding(asked, candidate.endpoint.key);
     }
-    return this.#pickOther(picker, info, isFull);
+    return this.#pickOther(picker, info);
   }
 
-  #pickOther(picker: Picker<Subchannel>, info: PickInfo, isFull: boolean): PickResult<Subchannel> {
+  #pickOther(picker: Picker<Subchannel>, info: PickInfo): PickResult<Subchannel> {
     const chosen = picker.candidates === undefined ? undefined : new Set(picker.candidates);
     const isChosen = (subchannel: Subchannel): boolean => chosen === undefined || chosen.has(subchannel);
-    if (!isFull) {
-      const [first, ...rest] = this.#ready.filter(
-        (each) => each.roomy !== undefined && isChosen(each) && !isAvoided(each, info),
-      );
-      // a policy, since it heeds what is known of failures
-      if (first !== undefined) {
-        return this.#overflow(picker, [first, ...rest], this.#context as PolicyContext).pick(info);
-      }
-    }
     // those that were tried, and then those that the policy leaves out, only where there are no others
     const candidate = this.#leastBusy((each) => (isAvoided(each, info) ? 2 : 0) + (isChosen(each) ? 0 : 1));
     if (candidate !== undefined) return { kind: "complete", candidate };
@@ -152,19 +146,25 @@ export class Balancer {
     return queue;
   }
 
-  /** Of those with room the ones of the lowest rank, of these the one with the fewest RPCs; ties in turn. */
+  /** Of those with room the ones of the lowest rank, of these the one with the least load; ties in turn. */
   #leastBusy(rankOf: (subchannel: Subchannel) => number): Subchannel | undefined {
+    this.#penalties.update();
+    const { isAny } = this.#penalties;
     const count = this.#ready.length;
     let best: Subchannel | undefined;
     let bestRank = 0;
+    let least = 0;
     this.#position = (this.#position + 1) % count;
     for (let step = 0; step < count; step++) {
       const each = this.#ready[(this.#position + step) % count] as Subchannel;
       if (each.roomy === undefined) continue;
       const rank = rankOf(each);
-      if (best !== undefined && (rank > bestRank || (rank === bestRank && each.inFlight >= best.inFlight))) continue;
+      if (best !== undefined && rank > bestRank) continue;
+      const load = each.inFlight + (isAny ? this.#penalties.of(each, 1).value : 0);
+      if (best !== undefined && rank === bestRank && load >= least) continue;
       best = each;
       bestRank = rank;
+      least = load;
     }
     return best;
   }

@@ -24,10 +24,10 @@ export interface LeastRequestOptions {
 /**
  * The candidate with the fewest RPCs in flight: the default, and right for nearly everything.
  *
- * All of up to 12 candidates (8 where weights differ) are compared, ties in turn, as IPVS's `lc` and `wlc` and HAProxy's `leastconn`; of more, two
- * that are drawn at random (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001; gRFC A48), which
- * keeps the busiest nearly as close to the others, and many clients from choosing the same. Failures count as load
- * (`Penalties`). Throws a `TypeError` or `RangeError`.
+ * All of up to 12 candidates (8 where weights differ) are compared, ties in turn, as IPVS's `lc` and `wlc` and HAProxy's
+ * `leastconn`; of more, two that are drawn at random (Mitzenmacher, "The Power of Two Choices in Randomized Load
+ * Balancing", 2001; gRFC A48), which keeps the busiest nearly as close to the others, and many clients from choosing the
+ * same. Failures count as load (`Penalties`). Throws a `TypeError` or `RangeError`.
  */
 export function leastRequest(options: LeastRequestOptions = {}): Policy {
   checkKeys("leastRequest", options, ["choices", "weights"]);

@@ -1,4 +1,6 @@
+import { seededRandom } from "@evenkeel/testing";
 import { describe, expect, test } from "vitest";
+import { candidates, outcome, pick, pickKeys, policyContext } from "../../test-helpers/candidates.ts";
 import { LoadSimulation, type Service, service } from "../../test-helpers/load-simulation.ts";
 import { leastRequest } from "./least-request.ts";
 import { neverQueue } from "./never-queue.ts";
@@ -56,6 +58,26 @@ describe.each(policies)("%s", (_name, create) => {
     expect(shares[2]).toBeLessThan(0.7);
     expect(shares[3]).toBeLessThan(0.1);
   });
+
+  test.each([10, 40, 1_000])(
+    "comes back to those of %d whose picks came to nothing, as where they had no room",
+    (count) => {
+      const set = candidates(count);
+      const random = seededRandom(count);
+      const picker = create()(undefined, set, policyContext({ random }));
+      pickKeys(picker, 2 * count - 1);
+      const served = new Set<string>();
+      for (let rpc = 0; rpc < 40 * count; rpc++) {
+        const picked = pick(picker);
+        served.add(picked.endpoint.key);
+        picked.inFlight++;
+        if (random() < 0.05) pick(picker);
+        picked.inFlight--;
+        picker.report?.(picked, outcome({ firstByteMs: 5 + 10 * random() }));
+      }
+      expect(served.size).toBe(count);
+    },
+  );
 
   test.each([10, 40])("gives %d that all fail even shares", (count) => {
     const all = Array.from({ length: count }, (_, index) => service(healthyMs, 1, 1, index));

@@ -38,6 +38,8 @@ class IdleChooser implements Chooser {
   readonly #isListed: Uint8Array;
   #head = 0;
   #length = 0;
+  /** The one that was chosen last, -1 at first. */
+  #last = -1;
 
   constructor(contest: Contest, cost: Cost) {
     const { loads, context } = contest;
@@ -50,6 +52,14 @@ class IdleChooser implements Chooser {
   }
 
   choose(): number {
+    // where no RPC came of a choice, as where there was no room, none ends that would have it listed again
+    this.#relist(this.#last);
+    this.#relist(this.#loads.recounted);
+    this.#last = this.#find();
+    return this.#last;
+  }
+
+  #find(): number {
     let penalized = 0;
     while (this.#length > 0 && penalized < mostPenalized) {
       const index = this.#take();
@@ -66,6 +76,10 @@ class IdleChooser implements Chooser {
     if (candidate.inFlight > 1) return; // the one that ends may be in the count still
     const index = this.#loads.indexOf(candidate);
     if (index !== undefined) this.#append(index);
+  }
+
+  #relist(index: number): void {
+    if (index >= 0 && this.#loads.of(index) === this.#loads.penaltyOf(index)) this.#append(index);
   }
 
   #take(): number {

@@ -555,6 +555,17 @@ describe("the options of dns()", () => {
     expect(() => dns({ refreshMs })).toThrow("dns: refreshMs: expected more than 0 milliseconds");
   });
 
+  test.each([
+    [{ refreshMS: 5_000 }, "refreshMS"],
+    [{ refreshMs: "5000" }, "refreshMs"],
+    [{ lookup: "orders" }, "lookup"],
+    [{ srv: true }, "srv"],
+    [null, "dns"],
+  ])("refuse %j", (options, name) => {
+    expect(() => dns(options as DnsOptions)).toThrow(TypeError);
+    expect(() => dns(options as DnsOptions)).toThrow(name);
+  });
+
   test.each([["orders"], ["127.0.0.1:x"], [""]])("refuse the server %j", (server) => {
     expect(() => dns({ servers: [server] })).toThrow();
   });

@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import type { Clock, Timer } from "../clock.ts";
 import { createEndpoint, type Endpoint } from "../endpoint/endpoint.ts";
 import { messageOf, StatusCode, StatusError } from "../errors.ts";
+import { checkKeys, typeOption } from "../options.ts";
 import { backoffDelay } from "../pool/backoff.ts";
 import { jitter } from "../random.ts";
 import type { Target } from "../target/target.ts";
@@ -37,9 +38,10 @@ const hintedForMs = 60_000;
  *
  * Of a host with addresses of both families the family of the first is used, so that a pod does not count twice; one
  * address of each is one endpoint that is dialled at both. When a look-up fails or finds nothing, the last set stays.
- * Throws a `TypeError` or `RangeError` for options that contradict each other or are out of range.
+ * Throws a `TypeError` or `RangeError` for options that are none, contradict each other or are out of range.
  */
 export function dns(options: DnsOptions = {}): ResolverFactory {
+  checkKeys("dns", options, ["lookup", "servers", "srv", "refreshMs"]);
   const resolve = hostAddresses("dns", options);
   if (options.srv !== undefined) return resolve;
   return (target, listener, context) => {
@@ -59,8 +61,13 @@ export function dns(options: DnsOptions = {}): ResolverFactory {
 
 /** As `dns()`, without the warning of a ClusterIP; errors name `factory`. */
 export function hostAddresses(factory: string, options: DnsOptions): ResolverFactory {
-  const { refreshMs = 30_000 } = options;
-  if (options.lookup !== undefined && options.servers !== undefined) {
+  const { lookup, srv, refreshMs = 30_000 } = options;
+  if (lookup !== undefined) typeOption("lookup", lookup, "function");
+  if (srv !== undefined) typeOption("srv", srv, "string");
+  if (typeof refreshMs !== "number") {
+    throw new TypeError(`${factory}: refreshMs: expected a number of milliseconds, got ${String(refreshMs)}`);
+  }
+  if (lookup !== undefined && options.servers !== undefined) {
     throw new TypeError(`${factory}: expected either lookup or servers, got both`);
   }
   if (!(refreshMs > 0))
@@ -72,7 +79,7 @@ export function hostAddresses(factory: string, options: DnsOptions): ResolverFac
       return { resolveNow() {}, close() {} };
     }
     const start = (tell: ResolverListener): Resolver => new DnsResolver(target, tell, context, options, refreshMs);
-    if (options.lookup !== undefined) return start(listener); // what it finds is its own
+    if (lookup !== undefined) return start(listener); // what it finds is its own
     const key = JSON.stringify([target.host, target.port, options.servers, options.srv, refreshMs]);
     return sharedBy(context.clock).join(key, listener, start);
   };

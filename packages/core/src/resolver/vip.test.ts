@@ -452,6 +452,22 @@ describe("reports", () => {
   });
 });
 
+test.each([
+  ["", "nothing"],
+  ["pod-1, pod-2", "several"],
+  ["\x1b[2Jpod-1", "control characters"],
+  ["p".repeat(254), "more than any name has"],
+])("%j (%s) is no name of a pod", async (name) => {
+  const fixture = new Fixture({ connections: 2 });
+  const [first, second] = fixture.endpoints as [Endpoint, Endpoint];
+  for (const endpoint of [first, second]) fixture.resolver.report?.(endpoint, answer(name));
+  await fixture.clock.advance(0);
+  expect(fixture.endpoints).toEqual([first, second]);
+  fixture.resolver.report?.(first, answer("p".repeat(253)));
+  await fixture.clock.advance(0);
+  expect(fixture.endpoints[0]?.podName).toBe("p".repeat(253));
+});
+
 /** Each host is warned of once in a process. */
 let hosts = 0;
 const lookup = async (): Promise<HostAddress[]> => [{ address: "10.96.0.10", family: 4 }];
@@ -520,6 +536,20 @@ describe("an address that balances requests by itself", () => {
     expect(fixture.updates.length).toBeLessThan(30);
     expect(fixture.dials).toBeLessThanOrEqual(4);
     for (const { podName, weight } of fixture.endpoints) expect([podName, weight]).toEqual([undefined, 1]);
+  });
+
+  test("is not taken for a connection that finishes its RPCs while its successor has some", async () => {
+    const fixture = new Fixture({ connections: 1, pods: ["pod-1"] });
+    await fixture.rpcs();
+    const former = fixture.on("pod-1");
+    fixture.resolver.resolveNow();
+    for (let rpc = 0; rpc < 10; rpc++) {
+      for (const pod of ["pod-2", "pod-1"]) fixture.resolver.report?.(former, answer(pod));
+    }
+    fixture.resolver.report?.(former, answer("pod-1"));
+    await fixture.clock.advance(0);
+    expect(fixture.endpoints.map(({ podName }) => podName)).toEqual(["pod-2"]);
+    expect(emitWarning).not.toHaveBeenCalled();
   });
 
   test("is not taken for one whose connections are lost again and again", async () => {

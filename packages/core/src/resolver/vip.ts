@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Timer } from "../clock.ts";
 import type { Endpoint } from "../endpoint/endpoint.ts";
 import { StatusCode } from "../errors.ts";
-import { checkKeys, durationOption, numberOption, typeOption } from "../options.ts";
+import { checkKeys, durationOption, numberOption } from "../options.ts";
 import type { Outcome } from "../outcome/outcome.ts";
 import { type BackoffOptions, backoffDelay } from "../pool/backoff.ts";
 import { jitter } from "../random.ts";
@@ -58,7 +58,6 @@ const maxStrays = 3;
 export function vip(options: VipOptions = {}): ResolverFactory {
   checkKeys("vip", options, ["connections", "maxConnectionAgeMs", "lookup", "servers", "refreshMs"]);
   const { connections = 4, maxConnectionAgeMs = 300_000, ...lookup } = options;
-  if (lookup.lookup !== undefined) typeOption("lookup", lookup.lookup, "function");
   const settings = {
     connections: numberOption("connections", connections, { min: 1, max: 256, integer: true }),
     maxConnectionAgeMs: durationOption("maxConnectionAgeMs", maxConnectionAgeMs),
@@ -74,6 +73,11 @@ const factories = new WeakSet<ResolverFactory>();
 /** Whether `vip()` made it. */
 export function isVip(factory: ResolverFactory): boolean {
   return factories.has(factory);
+}
+
+/** What Kubernetes allows, and whatever else can be read in a message: what servers send may be anything. */
+function isPodName(name: string | undefined): name is string {
+  return name !== undefined && /^[\x21-\x7e]{1,253}$/.test(name);
 }
 
 interface Settings {
@@ -128,14 +132,15 @@ class VipResolver implements Resolver {
     // a former connection of the slot, which still finishes its streams, has the endpoint of then
     if (slot?.endpoint !== endpoint || outcome.firstByteMs === undefined) return;
     const now = this.#context.clock.now();
-    const isStranger = outcome.podName !== undefined && outcome.podName !== slot.pod && this.#identity !== "mixed";
+    const { podName } = outcome;
+    const isStranger = podName !== slot.pod && this.#identity !== "mixed" && isPodName(podName);
     if (slot.answered && !isStranger && now < this.#reviewAt) {
       this.#overtaken++;
       if (this.#identity === "unknown") this.#missName(outcome);
       return;
     }
     slot.answered = true;
-    if (isStranger) this.#learn(slot, outcome.podName, now);
+    if (isStranger) this.#learn(slot, podName, now);
     // in a turn of its own: reports come from the middle of calls and of the pool's changes
     this.#review ??= this.#context.clock.setTimeout(() => this.#reviewSlots(), 0);
   }
@@ -223,6 +228,9 @@ class VipResolver implements Resolver {
     }
     slot.pod = pod;
     slot.losses = this.#losses;
+    // until the pool has the new one: a former connection may have RPCs yet, which would look like changes of the pod
+    slot.endpoint = { ...slot.endpoint, podName: pod };
+    this.#isSetNew = true;
     this.#identity = "told";
   }
 
