@@ -12,10 +12,10 @@ import {
   type ScriptedCalls,
   type ScriptedCallsOptions,
   scriptedCalls,
+  threePods,
 } from "../test-helpers/scripted-calls.ts";
 
 const steps = 400;
-const addresses = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
 const budget = { ratio: 0.1, minPerSecond: 2 };
 const codes = [Code.Unavailable, Code.Aborted];
 
@@ -58,7 +58,7 @@ class Storm {
     const random = seededRandom(seed);
     this.#random = random;
     this.all = scriptedCalls({
-      ...{ addresses, retryBudget: budget, random, policy: random() < 0.5 ? roundRobin() : leastRequest() },
+      ...{ addresses: threePods, retryBudget: budget, random, policy: random() < 0.5 ? roundRobin() : leastRequest() },
       ...options,
     });
   }

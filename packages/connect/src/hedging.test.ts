@@ -2,42 +2,33 @@ import { Code } from "@connectrpc/connect";
 import { StatusCode, StatusError, subscribe } from "@evenkeel/core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { failureOf } from "../test-helpers/failure.ts";
-import { inTurn } from "../test-helpers/policies.ts";
 import {
   addressOf,
   answerGrpc,
+  attemptsAfter,
   envelope,
   failGrpc,
   grpcHead,
   grpcOk,
   headersOf,
+  lost,
   podMessage,
+  pushback,
+  readyCalls,
   type ScriptedCalls,
   type ScriptedCallsOptions,
   scriptedCalls,
+  threePods,
 } from "../test-helpers/scripted-calls.ts";
 
-const lost = { fate: "ambiguous", error: new StatusError(StatusCode.unavailable, "it broke") } as const;
-const addresses = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
 const hedging = { maxAttempts: 3, hedgingDelayMs: 100 };
 
-async function calls(options: ScriptedCallsOptions = {}): Promise<ScriptedCalls> {
-  const all = scriptedCalls({ addresses, policy: inTurn, hedging, ...options });
-  await all.transport.channel.ready();
-  return all;
-}
-
-async function attemptsAfter({ clock, streams }: ScriptedCalls, ms: number): Promise<number> {
-  await clock.advance(ms);
-  return streams.length;
-}
+const calls = (options: ScriptedCallsOptions = {}): Promise<ScriptedCalls> => readyCalls({ hedging, ...options });
 
 /** Which of the streams were cancelled because another attempt was the answer. */
 function superseded({ streams }: ScriptedCalls): readonly boolean[] {
   return streams.map(({ cancelReason }) => cancelReason?.message.includes("another attempt was the answer") === true);
 }
-
-const pushback = (value: string) => [["grpc-retry-pushback-ms", value] as const];
 
 describe("a hedged RPC", () => {
   it("is sent to further pods, one after each delay, while none answers; the first answer counts", async () => {
@@ -221,7 +212,7 @@ describe("a hedged RPC", () => {
   });
 
   it("waits for a connection once, and leaves the queue with its answer", async () => {
-    const all = scriptedCalls({ addresses: addresses.slice(0, 2), connects: false, hedging });
+    const all = scriptedCalls({ addresses: threePods.slice(0, 2), connects: false, hedging });
     const call = all.client.ping({});
     await all.clock.advance(450);
     expect(all.transport.channel.snapshot().queued).toBe(1);
@@ -238,7 +229,7 @@ describe("a hedged RPC", () => {
   });
 
   it("leaves the queue with its answer, too, where nothing else would take it out", async () => {
-    const all = scriptedCalls({ addresses: addresses.slice(0, 1), connects: false, hedging });
+    const all = scriptedCalls({ addresses: threePods.slice(0, 1), connects: false, hedging });
     const call = all.client.ping({});
     await all.clock.advance(0);
     all.connector.connections[0]!.becomeReady();

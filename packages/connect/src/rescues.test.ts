@@ -1,28 +1,23 @@
-import { StatusCode, StatusError } from "@evenkeel/core";
 import type { ScriptedConnection, ScriptedStream } from "@evenkeel/testing";
 import { describe, expect, it } from "vitest";
 import { failureOf } from "../test-helpers/failure.ts";
-import { inTurn } from "../test-helpers/policies.ts";
 import {
   answerGrpc,
   failGrpc,
   grpcHead,
+  lost,
+  readyCalls,
   type ScriptedCalls,
   type ScriptedCallsOptions,
-  scriptedCalls,
+  threePods,
 } from "../test-helpers/scripted-calls.ts";
 
-const addresses = ["10.0.0.1:80", "10.0.0.2:80"];
-const lost = { fate: "ambiguous", error: new StatusError(StatusCode.unavailable, "it broke") } as const;
 /** The longest wait of an RPC for its connection, once that is suspect. */
 const spreadMs = 250;
 
-/** Calls over connections that are ready. */
-async function calls(options: ScriptedCallsOptions = {}): Promise<ScriptedCalls> {
-  const all = scriptedCalls({ addresses, policy: inTurn, ...options });
-  await all.transport.channel.ready();
-  return all;
-}
+/** Calls over connections that are ready, to two pods unless it is said. */
+const calls = (options: ScriptedCallsOptions = {}): Promise<ScriptedCalls> =>
+  readyCalls({ addresses: threePods.slice(0, 2), ...options });
 
 function connectionOf({ connector }: ScriptedCalls, stream: ScriptedStream): ScriptedConnection {
   return connector.connections.find(({ streams }) => streams.includes(stream))!;
@@ -159,7 +154,7 @@ describe("an RPC on a connection that becomes suspect", () => {
   });
 
   it("has one at most, whatever becomes of that", async () => {
-    const { all, rpc, first, silent, other } = await suspectPing({ addresses: [...addresses, "10.0.0.3:80"] });
+    const { all, rpc, first, silent, other } = await suspectPing({ addresses: threePods });
     silent.changeSuspect(true);
     await all.clock.advance(spreadMs);
     expect(all.streams).toHaveLength(2);
@@ -175,7 +170,7 @@ describe("an RPC on a connection that becomes suspect", () => {
   });
 
   it("is sent again when both fail, and to a third pod", async () => {
-    const { all, rpc, first, silent } = await suspectPing({ addresses: [...addresses, "10.0.0.3:80"] });
+    const { all, rpc, first, silent } = await suspectPing({ addresses: threePods });
     silent.changeSuspect(true);
     await all.clock.advance(spreadMs);
     first.break(lost);
@@ -207,7 +202,7 @@ describe("an RPC on a connection that becomes suspect", () => {
   });
 
   it("is not sent again where the pod of its further attempt asked for that", async () => {
-    const { all, rpc, first, silent, other } = await suspectPing({ addresses: [...addresses, "10.0.0.3:80"] });
+    const { all, rpc, first, silent, other } = await suspectPing({ addresses: threePods });
     silent.changeSuspect(true);
     await all.clock.advance(spreadMs);
     expect(all.streams).toHaveLength(2);
@@ -221,7 +216,7 @@ describe("an RPC on a connection that becomes suspect", () => {
   });
 
   it("has another further attempt where that never happened", async () => {
-    const { all, rpc, silent } = await suspectPing({ addresses: [...addresses, "10.0.0.3:80"] });
+    const { all, rpc, silent } = await suspectPing({ addresses: threePods });
     silent.changeSuspect(true);
     await all.clock.advance(spreadMs);
     expect(all.streams).toHaveLength(2);

@@ -8,47 +8,28 @@ import {
   random,
   ringHash,
   roundRobin,
-  StatusCode,
-  StatusError,
   shortestExpectedDelay,
   weightedRoundRobin,
 } from "@evenkeel/core";
 import { describe, expect, it } from "vitest";
 import { failureOf } from "../test-helpers/failure.ts";
-import { inTurn } from "../test-helpers/policies.ts";
 import {
   addressOf,
   answerGrpc,
+  attemptsAfter,
   envelope,
   failGrpc,
   grpcHead,
   headersOf,
+  lost,
   podMessage,
-  type ScriptedCalls,
-  type ScriptedCallsOptions,
-  scriptedCalls,
+  pushback,
+  readyCalls,
 } from "../test-helpers/scripted-calls.ts";
-
-const lost = { fate: "ambiguous", error: new StatusError(StatusCode.unavailable, "it broke") } as const;
-const addresses = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
-const pushback = (value: string) => [["grpc-retry-pushback-ms", value] as const];
-
-/** Calls over three connections that are ready. */
-async function calls(options: ScriptedCallsOptions = {}): Promise<ScriptedCalls> {
-  const all = scriptedCalls({ addresses, policy: inTurn, ...options });
-  await all.transport.channel.ready();
-  return all;
-}
-
-/** How many attempts there are `ms` from now. */
-async function attemptsAfter({ clock, streams }: ScriptedCalls, ms: number): Promise<number> {
-  await clock.advance(ms);
-  return streams.length;
-}
 
 describe("an RPC that fails as Unavailable", () => {
   it("is sent again, to another pod, with growing delays, 3 times in all, if it is idempotent", async () => {
-    const all = await calls();
+    const all = await readyCalls();
     const { client, streams } = all;
     const failure = failureOf(client.ping({}));
     expect(await attemptsAfter(all, 0)).toBe(1);
@@ -67,7 +48,7 @@ describe("an RPC that fails as Unavailable", () => {
   });
 
   it("is not sent again if it is not idempotent, nor with another code", async () => {
-    const all = await calls();
+    const all = await readyCalls();
     const charge = failureOf(all.client.charge({}));
     const ping = failureOf(all.client.ping({}));
     await all.clock.advance(0);
@@ -83,7 +64,7 @@ describe("an RPC that fails as Unavailable", () => {
       [0, 40],
       [0.999_999, 60],
     ] as const) {
-      const all = await calls({ random: () => value });
+      const all = await readyCalls({ random: () => value });
       const call = all.client.ping({});
       await all.clock.advance(0);
       failGrpc(all.streams[0]!, 14);
@@ -95,7 +76,7 @@ describe("an RPC that fails as Unavailable", () => {
   });
 
   it("goes elsewhere at once where its connection was lost, and says so when all were", async () => {
-    const all = await calls();
+    const all = await readyCalls();
     const failure = failureOf(all.client.ping({}));
     await all.clock.advance(0);
     all.streams[0]!.break(lost);
@@ -109,7 +90,7 @@ describe("an RPC that fails as Unavailable", () => {
   });
 
   it("fails with what its last attempt failed with where no connection is left for another", async () => {
-    const all = await calls({ addresses: ["10.0.0.1:80"] });
+    const all = await readyCalls({ addresses: ["10.0.0.1:80"] });
     const failure = failureOf(all.client.ping({}));
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 14, [["grpc-message", "the database is away"]]);
@@ -119,7 +100,7 @@ describe("an RPC that fails as Unavailable", () => {
   });
 
   it("keeps its deadline", async () => {
-    const all = await calls({ retry: { initialBackoffMs: 300, maxAttempts: 5 } });
+    const all = await readyCalls({ retry: { initialBackoffMs: 300, maxAttempts: 5 } });
     const failure = failureOf(all.client.ping({}, { timeoutMs: 800 }));
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 14);
@@ -133,7 +114,7 @@ describe("an RPC that fails as Unavailable", () => {
   });
 
   it("is not counted where it never happened", async () => {
-    const all = await calls({ retry: { maxAttempts: 2 } });
+    const all = await readyCalls({ retry: { maxAttempts: 2 } });
     const call = all.client.ping({});
     await all.clock.advance(0);
     all.streams[0]!.break({ ...lost, fate: "unprocessed" });
@@ -150,7 +131,7 @@ describe("an RPC that fails as Unavailable", () => {
   });
 
   it("replaces what its caller says of earlier attempts, as where a server passes its headers on", async () => {
-    const all = await calls();
+    const all = await readyCalls();
     const call = all.client.ping({}, { headers: { "grpc-previous-rpc-attempts": "4" } });
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 14);
@@ -165,7 +146,7 @@ describe("an RPC that fails as Unavailable", () => {
     [503, "an HTTP status"],
     [429, "too many requests"],
   ])("may come as HTTP %d", async (status) => {
-    const all = await calls({ protocol: "connect" });
+    const all = await readyCalls({ protocol: "connect" });
     const call = all.client.ping({});
     await all.clock.advance(0);
     all.streams[0]!.respond({ status, body: [Buffer.from("<p>busy")] });
@@ -181,7 +162,7 @@ describe("an RPC that fails as Unavailable", () => {
 
 describe("pushback", () => {
   it("is waited for, exactly, and the delays begin anew", async () => {
-    const all = await calls({ retry: { maxAttempts: 4 }, random: () => 0 });
+    const all = await readyCalls({ retry: { maxAttempts: 4 }, random: () => 0 });
     const call = all.client.ping({});
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 14);
@@ -197,7 +178,7 @@ describe("pushback", () => {
   });
 
   it.each(["-1", "-100", "", "soon", "1.5", "01", "4294967296", "1, 2"])("of %j lets nothing follow", async (value) => {
-    const all = await calls();
+    const all = await readyCalls();
     const failure = failureOf(all.client.ping({}));
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 14, pushback(value));
@@ -206,7 +187,7 @@ describe("pushback", () => {
   });
 
   it("of 0 has the next attempt follow at once, but no more than there may be, nor after a code that is not retried", async () => {
-    const all = await calls({ retry: { maxAttempts: 2 } });
+    const all = await readyCalls({ retry: { maxAttempts: 2 } });
     const [first, second] = [failureOf(all.client.ping({})), failureOf(all.client.ping({}))];
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 14, pushback("0"));
@@ -226,7 +207,7 @@ describe("a policy", () => {
   } as const;
 
   it("for a method counts whatever the method, also where it is not known what became of it", async () => {
-    const all = await calls({ retry: { initialBackoffMs: 20, methods } });
+    const all = await readyCalls({ retry: { initialBackoffMs: 20, methods } });
     const call = all.client.charge({});
     await all.clock.advance(0);
     failGrpc(all.streams[0]!, 10);
@@ -239,7 +220,7 @@ describe("a policy", () => {
 
   it("of false leaves what never happened, and nothing else", async () => {
     for (const retry of [{ methods }, false] as const) {
-      const all = await calls({ retry });
+      const all = await readyCalls({ retry });
       const failure = failureOf(all.client.ping({}));
       await all.clock.advance(0);
       all.streams[0]!.break({ ...lost, fate: "unprocessed" });
@@ -251,7 +232,7 @@ describe("a policy", () => {
   });
 
   it("of false for a method is a promise that a hedge for its service does not break", async () => {
-    const all = await calls({
+    const all = await readyCalls({
       retry: { methods: { "demo.v1.DemoService/Charge": false } },
       hedging: { methods: { "demo.v1.DemoService": { hedgingDelayMs: 0 } } },
     });
@@ -262,12 +243,12 @@ describe("a policy", () => {
   });
 
   it("of all methods leaves those that are not idempotent alone; one of their service does not", async () => {
-    const general = await calls({ retry: { maxAttempts: 5, retryableCodes: [Code.Unavailable, Code.Aborted] } });
+    const general = await readyCalls({ retry: { maxAttempts: 5, retryableCodes: [Code.Unavailable, Code.Aborted] } });
     const failure = failureOf(general.client.charge({}));
     await general.clock.advance(0);
     failGrpc(general.streams[0]!, 10);
     expect((await failure).code).toBe(Code.Aborted);
-    const named = await calls({
+    const named = await readyCalls({
       retry: { retryableCodes: [Code.Aborted], methods: { "demo.v1.DemoService": {}, ...methods } },
     });
     const call = (async () => {
@@ -286,7 +267,7 @@ describe("a stream", () => {
 
   it("that ends as Unavailable with its headers, before any message, is sent again", async () => {
     for (const protocol of ["grpc", "grpc-web", "connect"] as const) {
-      const all = await calls({ retry, protocol });
+      const all = await readyCalls({ retry, protocol });
       const pods: string[] = [];
       const reading = (async () => {
         for await (const { pod } of all.client.count({})) pods.push(pod);
@@ -322,7 +303,7 @@ describe("a stream", () => {
 
   it("is not, once its headers or a message were handed out", async () => {
     for (const body of [[], [envelope(podMessage)]]) {
-      const all = await calls({ retry });
+      const all = await readyCalls({ retry });
       const reading = failureOf(
         (async () => {
           for await (const _ of all.client.count({}));
@@ -339,7 +320,7 @@ describe("a stream", () => {
   });
 
   it("shows its headers when it fails with them for good", async () => {
-    const all = await calls({ retry: false });
+    const all = await readyCalls({ retry: false });
     const seen: (string | null)[] = [];
     const onHeader = (header: Headers): void => void seen.push(header.get("x-a"));
     const reading = failureOf(
@@ -355,7 +336,7 @@ describe("a stream", () => {
   });
 
   it("of requests is sent again while they are kept", async () => {
-    const all = await calls({ retry });
+    const all = await readyCalls({ retry });
     const source = (size: number) =>
       (async function* () {
         yield { number: 1, payload: new Uint8Array(size) };
@@ -375,7 +356,7 @@ describe("a stream", () => {
 
 describe("the retry budget", () => {
   it("is that of the channel, and says when it is spent", async () => {
-    const all = await calls({ retryBudget: { ratio: 0, minPerSecond: 0.2 } });
+    const all = await readyCalls({ retryBudget: { ratio: 0, minPerSecond: 0.2 } });
     const failures = [1, 2, 3].map(() => failureOf(all.client.ping({})));
     await all.clock.advance(0);
     for (const stream of [...all.streams]) stream.break(lost);
@@ -388,7 +369,7 @@ describe("the retry budget", () => {
   });
 
   it("bounds a storm in which all pods fail", async () => {
-    const all = await calls({ onStream: (stream) => failGrpc(stream, 14) });
+    const all = await readyCalls({ onStream: (stream) => failGrpc(stream, 14) });
     const rpcs: Promise<unknown>[] = [];
     for (let second = 0; second < 20; second++) {
       for (let rpc = 0; rpc < 100; rpc++) rpcs.push(all.client.ping({}).catch(() => {}));
@@ -424,7 +405,7 @@ describe("further attempts go to pods that the RPC was not tried on", () => {
       { retry: { methods: { "demo.v1.DemoService": { maxAttempts: 5 } } } },
       { hedging: { maxAttempts: 5, hedgingDelayMs: 10 } },
     ]) {
-      const all = await calls({ policy, ...options });
+      const all = await readyCalls({ policy, ...options });
       const others = Array.from({ length: 5 }, () => all.client.collect(never()));
       for (const each of others) each.catch(() => {});
       await all.clock.advance(0);

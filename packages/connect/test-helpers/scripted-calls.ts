@@ -1,5 +1,5 @@
 import { createClient } from "@connectrpc/connect";
-import { type ChannelOptions, createChannel, staticEndpoints } from "@evenkeel/core";
+import { type ChannelOptions, createChannel, StatusCode, StatusError, staticEndpoints } from "@evenkeel/core";
 import { FakeClock, ScriptedConnector, type ScriptedStream } from "@evenkeel/testing";
 import { DemoService } from "../gen/demo/v1/demo_pb.ts";
 import { connectProtocols } from "../src/connect-transport.ts";
@@ -7,6 +7,7 @@ import { grpcProtocols } from "../src/grpc-transport.ts";
 import { grpcWebProtocols } from "../src/grpc-web-transport.ts";
 import type { ConnectTransportOptions } from "../src/options.ts";
 import { type BalancedTransport, createBalancedTransport } from "../src/transport.ts";
+import { inTurn } from "./policies.ts";
 
 const protocols = { grpc: grpcProtocols, "grpc-web": grpcWebProtocols, connect: connectProtocols };
 
@@ -107,4 +108,28 @@ export function addressOf({ connector }: ScriptedCalls, stream: ScriptedStream):
   const connection = connector.connections.find(({ streams }) => streams.includes(stream));
   if (connection === undefined) throw new Error("no connection has the stream");
   return connection.endpoint.key;
+}
+
+/** How a stream ends whose connection is lost: nobody knows what became of its request. */
+export const lost = { fate: "ambiguous", error: new StatusError(StatusCode.unavailable, "it broke") } as const;
+
+/** The addresses of three pods. */
+export const threePods: readonly string[] = ["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"];
+
+/** Calls over connections that are ready, to three pods in turn. */
+export async function readyCalls(options: ScriptedCallsOptions = {}): Promise<ScriptedCalls> {
+  const all = scriptedCalls({ addresses: threePods, policy: inTurn, ...options });
+  await all.transport.channel.ready();
+  return all;
+}
+
+/** How many attempts there are `ms` from now. */
+export async function attemptsAfter({ clock, streams }: ScriptedCalls, ms: number): Promise<number> {
+  await clock.advance(ms);
+  return streams.length;
+}
+
+/** The trailer by which a server says when it wants the next attempt. */
+export function pushback(value: string): [name: string, value: string][] {
+  return [["grpc-retry-pushback-ms", value]];
 }

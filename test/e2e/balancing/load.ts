@@ -1,7 +1,5 @@
-import { ConnectError, createClient, type Transport } from "@connectrpc/connect";
-import { DemoService } from "../../gen/demo/v1/demo_pb.ts";
-
-const periodMs = 5;
+import type { Transport } from "@connectrpc/connect";
+import { startCharges } from "../charges.ts";
 
 /** RPCs that are sent until they are stopped. */
 export interface Load {
@@ -13,33 +11,14 @@ export interface Load {
 
 /** A charge, which must not happen twice, every 5 ms. */
 export function startLoad(transport: Transport): Load {
-  const client = createClient(DemoService, transport);
-  const failures: string[] = [];
-  const open = new Set<Promise<void>>();
   let answered = new Map<string, number>();
-  const send = async (): Promise<void> => {
-    try {
-      const { pod } = await client.charge({ work: { delayMs: 5 } }, { timeoutMs: 20_000 });
-      answered.set(pod, (answered.get(pod) ?? 0) + 1);
-    } catch (error) {
-      failures.push(ConnectError.from(error).message);
-    }
-  };
-  const timer = setInterval(() => {
-    const rpc = send();
-    open.add(rpc);
-    void rpc.then(() => open.delete(rpc));
-  }, periodMs);
+  const charges = startCharges(transport, (pod) => answered.set(pod, (answered.get(pod) ?? 0) + 1));
   return {
     answered() {
       const last = answered;
       answered = new Map();
       return last;
     },
-    async stop() {
-      clearInterval(timer);
-      await Promise.all(open);
-      return failures;
-    },
+    stop: () => charges.stop(),
   };
 }

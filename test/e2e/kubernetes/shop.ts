@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConnectError, createClient } from "@connectrpc/connect";
 import { type BalancedTransport, createGrpcTransport, type TransportOptions } from "@evenkeel/connect";
 import { inCluster, kubernetes } from "@evenkeel/kubernetes";
 import { type Cluster, type ClusterApiServer, type ClusterApiServerOptions, startCluster } from "@evenkeel/testing";
 import { onTestFinished } from "vitest";
-import { DemoService } from "../../gen/demo/v1/demo_pb.ts";
-
-const periodMs = 5;
+import { periodMs, startCharges } from "../charges.ts";
 
 /** Pods, their API server, and a client under load. */
 export interface Shop {
@@ -56,40 +53,19 @@ export async function openShop(
 
 /** A charge, which must not happen twice, every 5 ms. */
 function startLoad(transport: BalancedTransport) {
-  const client = createClient(DemoService, transport);
-  const failures: string[] = [];
-  const open = new Set<Promise<void>>();
   /** Pods that answered, with the number of the last RPC of each. */
   const answered = new Map<string, number>();
-  let sent = 0;
-  const send = async (): Promise<void> => {
-    const number = sent++;
-    try {
-      const { pod } = await client.charge({ work: { delayMs: 5 } }, { timeoutMs: 20_000 });
-      answered.set(pod, number);
-    } catch (error) {
-      failures.push(ConnectError.from(error).message);
-    }
-  };
-  const timer = setInterval(() => {
-    const rpc = send();
-    open.add(rpc);
-    void rpc.then(() => open.delete(rpc));
-  }, periodMs);
+  const charges = startCharges(transport, (pod, number) => answered.set(pod, number));
   return {
     async answeredBy(pods: readonly string[]): Promise<void> {
       const wanted = JSON.stringify([...pods].sort());
       for (;;) {
-        const from = sent;
+        const from = charges.sent;
         await sleep(50 * periodMs);
         const recent = [...answered].filter(([, number]) => number >= from).map(([pod]) => pod);
         if (JSON.stringify(recent.sort()) === wanted) return;
       }
     },
-    async stop(): Promise<readonly string[]> {
-      clearInterval(timer);
-      await Promise.all(open);
-      return failures;
-    },
+    stop: () => charges.stop(),
   };
 }

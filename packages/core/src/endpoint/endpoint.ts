@@ -57,11 +57,16 @@ export function describeEndpoint(endpoint: Endpoint): string {
   return endpoint.podName === undefined ? address : `${endpoint.podName} (${address})`;
 }
 
+/** Whether a number can be a weight: it is finite and above 0. */
+export function isWeight(weight: number): boolean {
+  return weight > 0 && weight < Number.POSITIVE_INFINITY;
+}
+
 /** Throws a `RangeError` for an endpoint whose weight is no weight: a policy could not do with it. */
 export function checkEndpoints(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   for (const endpoint of endpoints) {
     const { weight } = endpoint;
-    if (typeof weight === "number" && weight > 0 && weight < Number.POSITIVE_INFINITY) continue;
+    if (typeof weight === "number" && isWeight(weight)) continue;
     const name = describeEndpoint(endpoint);
     throw new RangeError(`the resolver's ${name} has weight ${weight}: expected a finite number above 0`);
   }

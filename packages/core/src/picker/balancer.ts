@@ -1,6 +1,7 @@
 import type { Clock } from "../clock.ts";
 import { messageOf, StatusCode, StatusError } from "../errors.ts";
 import { Penalties } from "../load/penalties.ts";
+import { isFailure } from "../outcome/failure.ts";
 import type { Outcome } from "../outcome/outcome.ts";
 import type { Policy, PolicyContext } from "../policy/policy.ts";
 import { Subchannel } from "../pool/subchannel.ts";
@@ -99,8 +100,11 @@ export class Balancer {
 
   /** Takes what became of an attempt. */
   report(subchannel: Subchannel, outcome: Outcome): void {
-    this.#penalties.of(subchannel, 1);
-    this.#penalties.report(subchannel, outcome, this.#ready);
+    // nothing is known of any endpoint before the first failure
+    if (this.#penalties.isUsed || isFailure(outcome)) {
+      this.#penalties.of(subchannel, 1);
+      this.#penalties.report(subchannel, outcome, this.#ready);
+    }
     try {
       this.#picker?.report?.(subchannel, outcome);
     } catch (error) {

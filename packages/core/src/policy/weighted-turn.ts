@@ -1,3 +1,4 @@
+import { isWeight } from "../endpoint/endpoint.ts";
 import { type Random, randomInt } from "../random.ts";
 
 /** Steps of the golden ratio: whatever neighbours are taken, they are spread evenly. */
@@ -36,7 +37,7 @@ export class WeightedTurn {
    * turn would come. O(n).
    */
   constructor(weights: readonly number[], random: Random) {
-    const bad = weights.find((weight) => !(weight > 0 && weight < Number.POSITIVE_INFINITY));
+    const bad = weights.find((weight) => !isWeight(weight));
     if (bad !== undefined) throw new RangeError(`weights: expected finite numbers above 0, got ${bad}`);
     const count = weights.length;
     this.#periods = new Float64Array(count);

@@ -1,4 +1,4 @@
-import type { Endpoint } from "../endpoint/endpoint.ts";
+import { type Endpoint, isWeight } from "../endpoint/endpoint.ts";
 import type { Candidate } from "../load/candidate.ts";
 import type { PolicyContext } from "./policy.ts";
 
@@ -19,7 +19,7 @@ export function weightsOf(candidates: readonly Candidate[], { weightOf }: Pick<P
 
 /** Throws a `RangeError` for a weight that is not above 0, or is infinite. */
 export function checkWeight({ key }: Endpoint, weight: number): number {
-  if (weight > 0 && weight < Number.POSITIVE_INFINITY) return weight;
+  if (isWeight(weight)) return weight;
   throw new RangeError(`weight of ${key}: expected a finite number above 0, got ${weight}`);
 }
 

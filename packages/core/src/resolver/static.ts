@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { createEndpoint, type Endpoint, type EndpointInit } from "../endpoint/endpoint.ts";
+import { createEndpoint, type Endpoint, type EndpointInit, isWeight } from "../endpoint/endpoint.ts";
 import type { ResolverFactory } from "./resolver.ts";
 
 /**
@@ -28,7 +28,7 @@ function toEndpoint(address: string | EndpointInit): Endpoint {
   if (!Number.isInteger(init.port) || init.port < 1 || init.port > 65_535) {
     throw new TypeError(`malformed endpoint ${JSON.stringify(address)}: expected a port from 1 to 65535`);
   }
-  if (init.weight !== undefined && !(init.weight > 0 && init.weight < Number.POSITIVE_INFINITY)) {
+  if (init.weight !== undefined && !isWeight(init.weight)) {
     throw new TypeError(`malformed endpoint ${JSON.stringify(address)}: expected a finite weight above 0`);
   }
   return createEndpoint(init);
