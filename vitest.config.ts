@@ -12,6 +12,16 @@ export default defineConfig({
         },
       },
       {
+        // the lowest grpc-js that is supported
+        resolve: { alias: { "@grpc/grpc-js": "grpc-js-lowest" } },
+        test: {
+          name: "grpc-js-lowest",
+          include: ["packages/grpc-js/src/**/*.test.ts"],
+          environment: "node",
+          setupFiles: ["test/leaks.ts"],
+        },
+      },
+      {
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts", "examples/*/src/**/*.test.ts"],

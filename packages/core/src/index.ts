@@ -47,10 +47,12 @@ export type { Candidate } from "./load/candidate.ts";
 export { type SlowStartOptions, slowStart } from "./load/slow-start.ts";
 export type { ServerLoad } from "./load/server-load.ts";
 export type { ContextValues, Picker, PickInfo, PickResult } from "./picker/picker.ts";
+export { type Dialled, StartHold } from "./picker/start-hold.ts";
 export type { PickHandler } from "./picker/pick-queue.ts";
 export type { StreamFate } from "./outcome/fate.ts";
 export { isFailure } from "./outcome/failure.ts";
 export type { Outcome } from "./outcome/outcome.ts";
+export { type BalancingOptions, stackPolicies } from "./policy/stack.ts";
 export { outlierDetection } from "./outlier/outlier-detection.ts";
 export type {
   ConsecutiveFailures,

@@ -1,8 +1,15 @@
 import type { Clock, Timer } from "../clock.ts";
-import type { Subchannel } from "../pool/subchannel.ts";
 
 /** The longest that RPCs wait for more than one connection to become ready, in milliseconds. */
 const maxHoldMs = 50;
+
+/** What it looks at. */
+export interface Dialled {
+  /** Whether it may become ready soon. */
+  readonly isDialling: boolean;
+  /** How long it took to become ready, in milliseconds. */
+  readonly dialMs: number;
+}
 
 type Phase = { readonly kind: "none" } | { readonly kind: "held"; readonly timer: Timer } | { readonly kind: "over" };
 
@@ -25,10 +32,10 @@ export class StartHold {
   }
 
   /** Takes what is ready now, at least one. Returns whether RPCs are to wait for more. */
-  update([first, ...rest]: readonly [Subchannel, ...Subchannel[]], subchannels: Iterable<Subchannel>): boolean {
+  update([first, ...rest]: readonly [Dialled, ...Dialled[]], all: Iterable<Dialled>): boolean {
     if (this.#phase.kind === "over") return false;
     let dialling = 0;
-    for (const { isDialling } of subchannels) if (isDialling) dialling++;
+    for (const { isDialling } of all) if (isDialling) dialling++;
     const isEnough = 1 + rest.length >= dialling;
     const holdMs = Math.min(first.dialMs, maxHoldMs);
     if (isEnough || holdMs === 0) this.#end({ kind: "over" });

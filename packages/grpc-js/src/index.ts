@@ -1,0 +1,1 @@
+export { type RegisterOptions, register } from "./register.ts";
