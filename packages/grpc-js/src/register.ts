@@ -4,10 +4,7 @@ import { type BalancerContext, PolicyLoadBalancer } from "./balancing/load-balan
 import { PolicyConfig } from "./balancing/policy-config.ts";
 import type { PolicyType } from "./balancing/policy-type.ts";
 import { policyTypes } from "./balancing/policy-types.ts";
-import { createResolverTypes, type ResolverTypesOptions } from "./resolving/resolver-types.ts";
-
-/** What the resolvers are to know beyond their targets. */
-export type RegisterOptions = ResolverTypesOptions;
+import { createResolverTypes, type RegisterOptions } from "./resolving/resolver-types.ts";
 
 const context = { clock: systemClock, random: systemRandom };
 

@@ -63,22 +63,25 @@ describe("kubernetes:///", () => {
     expect(defaultAuthority(kubernetesTarget(), uriOf(target))).toBe(authority);
   });
 
+  const wanted = 'expected "kubernetes:///svc.ns:port", the port a name, a number or left out';
+
   test.each([
-    ["kubernetes:///orders.shop:", ""],
-    ["kubernetes:///:80", ""],
-    ["kubernetes:///orders:80:80", ""],
-    ["kubernetes:///[::1]:80", ""],
-    ["kubernetes:///orders shop", ""],
-    ["kubernetes:///orders/shop", ""],
-    ["kubernetes://orders.shop:80", ""],
-    ["kubernetes:/orders.shop:80", ""],
-    ["kubernetes://shop/orders:80", 'there is no place for "shop", '],
-  ])("%s is malformed", (target, why) => {
-    expect(() => kubernetesTarget().parse(uriOf(target))).toThrow(
-      new TypeError(
-        `malformed target: ${why}expected "kubernetes:///svc.ns:port", the port a name, a number or left out`,
-      ),
-    );
+    "kubernetes:///orders.shop:",
+    "kubernetes:///:80",
+    "kubernetes:///orders:80:80",
+    "kubernetes:///[::1]:80",
+    "kubernetes:///orders shop",
+    "kubernetes:///orders/shop",
+    "kubernetes://orders.shop:80",
+    "kubernetes:/orders.shop:80",
+  ])("%s is malformed", (target) => {
+    const error = new TypeError(`malformed target: ${wanted}`);
+    expect(() => kubernetesTarget().parse(uriOf(target))).toThrow(error);
+  });
+
+  test("an authority is refused", () => {
+    const error = new TypeError(`malformed target: there is no place for "shop", ${wanted}`);
+    expect(() => kubernetesTarget().parse(uriOf("kubernetes://shop/orders:80"))).toThrow(error);
   });
 
   test.each([

@@ -4,7 +4,7 @@ import { type KubernetesTargetOptions, kubernetesTarget } from "./kubernetes-tar
 import { createResolverType, type ResolverType, type ResolverTypeContext } from "./resolver-type.ts";
 import { staticTarget } from "./static-target.ts";
 
-export interface ResolverTypesOptions {
+export interface RegisterOptions {
   /** For `kubernetes:///`: how the API server is reached, and the zone of this process. */
   readonly kubernetes?: KubernetesTargetOptions;
   /** For `evenkeel-dns:///`. */
@@ -17,7 +17,7 @@ export interface ResolverTypesOptions {
  * Throws a `TypeError` or `RangeError` that names a bad option.
  */
 export function createResolverTypes(
-  options: ResolverTypesOptions,
+  options: RegisterOptions,
   context: ResolverTypeContext,
 ): ReadonlyMap<string, ResolverType> {
   checkKeys("register", options, ["kubernetes", "dns"]);
