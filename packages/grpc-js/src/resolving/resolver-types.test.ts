@@ -6,11 +6,11 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { registerRecorder } from "../../test-helpers/recording-balancer.ts";
 import { createEchoCaller, type EchoServer, startEchoServers, withPolicy } from "../../test-helpers/servers.ts";
 import { toEndpoint } from "./endpoints.ts";
-import { createResolverTypes, type ResolverTypesOptions } from "./resolver-types.ts";
+import { createResolverTypes, type RegisterOptions } from "./resolver-types.ts";
 
 const context = { clock: systemClock, random: systemRandom, policyNames: ["least_request", "peak_ewma"] };
 
-function registerResolvers(options: ResolverTypesOptions = {}): void {
+function registerResolvers(options: RegisterOptions = {}): void {
   for (const [scheme, type] of createResolverTypes(options, context)) experimental.registerResolver(scheme, type);
 }
 

@@ -1,0 +1,266 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { once } from "node:events";
+import http2 from "node:http2";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { createLifecycle } from "@evenkeel/server";
+import { logVerbosity, type ServerUnaryCall, setLogVerbosity } from "@grpc/grpc-js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { connectRaw, until } from "../../../server/test-helpers/raw-client.ts";
+import {
+  bind,
+  callUnary,
+  createClient,
+  createServer,
+  serverCredentials,
+  testService,
+} from "../../test-helpers/managed-server.ts";
+import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
+
+function createManaged(options: ManageGrpcServerOptions = {}) {
+  const server = createServer();
+  const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
+  onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
+  return { server, lifecycle };
+}
+
+/** A server of somebody else, that begins to listen now. */
+function listenUnrelated(): http2.Http2Server {
+  const server = http2.createServer();
+  server.listen(0, "127.0.0.1");
+  onTestFinished(async () => {
+    const closed = once(server, "close");
+    server.close();
+    await closed;
+  });
+  return server;
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+function isManaged(server: http2.Http2Server): boolean {
+  try {
+    createLifecycle().manage(server);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+const opened = (lifecycle: { snapshot(): { totals: { opened: number } } }): number =>
+  lifecycle.snapshot().totals.opened;
+
+async function connect(port: number): Promise<void> {
+  const client = await connectRaw(port, false);
+  onTestFinished(() => client.end());
+  client.begin();
+  await until("SETTINGS", () => client.of("SETTINGS").length >= 2);
+}
+
+describe("a bind", () => {
+  test("of several addresses and ports: all are managed", async () => {
+    const { server, lifecycle } = createManaged();
+    const ports = await Promise.all([bind(server), bind(server), bind(server, { address: "localhost:0" })]);
+    expect(new Set(ports).size).toBe(3);
+    for (const port of ports) await connect(port);
+    expect(opened(lifecycle)).toBe(3);
+    await lifecycle.shutdown();
+    await expect(connectRaw(ports[0] as number, false)).rejects.toThrow("ECONNREFUSED");
+  });
+
+  test("of a port that is bound already says so, as without a lifecycle", async () => {
+    const { server, lifecycle } = createManaged();
+    const port = await bind(server);
+    expect(await bind(server, { address: `127.0.0.1:${port}` })).toBe(port);
+    await connect(port);
+    expect(opened(lifecycle)).toBe(1);
+  });
+
+  test("that fails is reported as by grpc-js, and another port can be bound", async () => {
+    const taken = createTcpServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    onTestFinished(() => void taken.close());
+    setLogVerbosity(logVerbosity.NONE); // grpc-js writes it to stderr as well
+    onTestFinished(() => setLogVerbosity(logVerbosity.ERROR));
+    const { server, lifecycle } = createManaged();
+    const { port } = taken.address() as AddressInfo;
+    await expect(bind(server, { address: `127.0.0.1:${port}` })).rejects.toThrow(/EADDRINUSE/);
+    await connect(await bind(server));
+    expect(opened(lifecycle)).toBe(1);
+    expect(() => server.bindAsync(5 as unknown as string, serverCredentials(false), () => {})).toThrow(TypeError);
+  });
+
+  test("takes nobody else's server: from beside it, from its callback, from a handler", async () => {
+    const { server, lifecycle } = createManaged();
+    const handled: http2.Http2Server[] = [];
+    server.removeService(testService);
+    server.addService(testService, {
+      unary(call: ServerUnaryCall<Buffer, Buffer>, callback: (error: null, response: Buffer) => void) {
+        handled.push(listenUnrelated());
+        callback(null, call.request);
+      },
+      stream: () => {},
+    });
+    const before = listenUnrelated();
+    const bound = bind(server);
+    const beside = listenUnrelated();
+    const inCallback = new Promise<http2.Http2Server>((resolve) => {
+      server.bindAsync("127.0.0.1:0", serverCredentials(false), () => resolve(listenUnrelated()));
+    });
+    const client = createClient(await bound, false, onTestFinished);
+    await callUnary(client);
+    const binding = bind(server, { address: "localhost:0" }); // and one during which the handler is called
+    await callUnary(client);
+    await binding;
+    const unrelated = [before, beside, await inCallback, ...handled];
+    expect(unrelated.map(isManaged)).toEqual([false, false, false, false, false]);
+    expect(opened(lifecycle)).toBe(1);
+  });
+
+  test("leaves the program's own contexts as they are", async () => {
+    const context = new AsyncLocalStorage<string>();
+    const { server } = createManaged();
+    const seen = await context.run("mine", () => {
+      return new Promise((resolve) => {
+        server.bindAsync("127.0.0.1:0", serverCredentials(false), () => resolve(context.getStore()));
+      });
+    });
+    expect(seen).toBe("mine");
+  });
+
+  test("of two servers at once: each lifecycle has its own", async () => {
+    const [one, other] = [createManaged(), createManaged()];
+    const [port, otherPort] = await Promise.all([bind(one.server), bind(other.server)]);
+    await connect(port);
+    await connect(otherPort);
+    expect([opened(one.lifecycle), opened(other.lifecycle)]).toEqual([1, 1]);
+    await one.lifecycle.shutdown();
+    expect(await callUnary(createClient(otherPort, false, onTestFinished))).toBe("hello");
+  });
+
+  test("fails once the shutdown has begun", async () => {
+    const { server, lifecycle } = createManaged({ readinessDelayMs: 60_000 });
+    const shutdown = lifecycle.shutdown();
+    await expect(bind(server)).rejects.toThrow(
+      /^cannot bind a port: the server is shutting down, its phase is notReady$/,
+    );
+    await Promise.all([shutdown, lifecycle.shutdown({ force: true })]);
+    await expect(bind(server)).rejects.toThrow(/its phase is closed$/);
+  });
+
+  test("that is under way when the shutdown begins fails, and listens no more", async () => {
+    const { server, lifecycle } = createManaged({ readinessDelayMs: 60_000 });
+    const port = await freePort();
+    const underWay = bind(server, { address: `127.0.0.1:${port}` });
+    const shutdown = lifecycle.shutdown();
+    await expect(underWay).rejects.toThrow(/shutting down/);
+    await expect(connectRaw(port, false)).rejects.toThrow("ECONNREFUSED");
+    await Promise.all([shutdown, lifecycle.shutdown({ force: true })]);
+  });
+});
+
+describe("other servers", () => {
+  /** In the shape of nice-grpc: a server of grpc-js is made by `listen()`. */
+  function niceServer() {
+    const server = createServer();
+    const calls: string[] = [];
+    return {
+      calls,
+      listen: (address: string): Promise<number> => bind(server, { address }),
+      async shutdown(): Promise<void> {
+        calls.push("shutdown");
+      },
+      forceShutdown(): void {
+        calls.push("forceShutdown");
+        server.forceShutdown();
+      },
+    };
+  }
+
+  /** In the shape of NestJS: errors of `listen()` go to its callback. */
+  function nestServer() {
+    const server = createServer();
+    const calls: string[] = [];
+    let port = 0;
+    return {
+      calls,
+      port: () => port,
+      async listen(callback: (error?: unknown) => void): Promise<void> {
+        try {
+          port = await bind(server);
+          callback();
+        } catch (error) {
+          callback(error);
+        }
+      },
+      async close(): Promise<void> {
+        calls.push("close");
+        server.forceShutdown();
+      },
+      addHandler(): void {},
+    };
+  }
+
+  test("nice-grpc's", async () => {
+    const server = niceServer();
+    const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0 });
+    const port = await server.listen("127.0.0.1:0");
+    await connect(port);
+    expect(opened(lifecycle)).toBe(1);
+    lifecycle.onShutdown(() => void server.calls.push("hook"));
+    await server.shutdown();
+    expect([server.calls, lifecycle.phase]).toEqual([["forceShutdown", "hook"], "closed"]);
+    await expect(server.listen("127.0.0.1:0")).rejects.toThrow(/shutting down/);
+  });
+
+  test("NestJS's", async () => {
+    const server = nestServer();
+    const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0 });
+    const listen = () => new Promise<unknown>((resolve) => void server.listen(resolve));
+    expect(await listen()).toBeUndefined();
+    await connect(server.port());
+    expect(opened(lifecycle)).toBe(1);
+    lifecycle.onShutdown(async () => {
+      await server.close(); // as app.close() in a hook
+      server.calls.push("hook");
+    });
+    await server.close();
+    expect([server.calls, lifecycle.phase]).toEqual([["close", "close", "hook"], "closed"]);
+    expect(await listen()).toMatchObject({ message: expect.stringMatching(/shutting down/) });
+  });
+
+  test("that say they are bound while no server of node:http2 listens fail to bind", async () => {
+    const server = {
+      bindAsync: (_: string, __: unknown, callback: (error: null, port: number) => void) => callback(null, 5000),
+      tryShutdown: (callback: () => void) => callback(),
+      forceShutdown() {},
+    };
+    const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0 });
+    await expect(bind(server as never)).rejects.toThrow(
+      /^the server says that it is bound, but no server of node:http2/,
+    );
+    await lifecycle.shutdown();
+    const nice = { ...niceServer(), listen: async () => 5000 };
+    manageGrpcServer(nice);
+    await expect(nice.listen()).rejects.toThrow(/^the server says that it is bound/);
+  });
+
+  test("twice, or what is none, is refused", () => {
+    const server = createServer();
+    manageGrpcServer(server);
+    expect(() => manageGrpcServer(server)).toThrow(/^this server is managed already/);
+    server.forceShutdown();
+    for (const none of [http2.createServer(), createTcpServer(), {}, null, "server", { listen() {}, close() {} }]) {
+      expect(() => manageGrpcServer(none as never)).toThrow(TypeError);
+      expect(() => manageGrpcServer(none as never)).toThrow(
+        /^cannot manage \w+: give manageGrpcServer\(\) a Server of/,
+      );
+    }
+  });
+});

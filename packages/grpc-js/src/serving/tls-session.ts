@@ -1,0 +1,16 @@
+import type { ServerHttp2Session } from "node:http2";
+import { TLSSocket } from "node:tls";
+import type { AnyHttp2Server } from "./listen-watch.ts";
+
+/**
+ * Lets the sockets of TLS sessions pass for what they stand for. A lifecycle puts a stand-in between a session and its
+ * TLS socket, which shows all of its properties but is no `TLSSocket`; grpc-js's `call.getAuthContext()` asks whether
+ * it is one, and knows no certificate of the client otherwise.
+ */
+export function showTlsSockets(server: AnyHttp2Server): void {
+  server.on("session", (session: ServerHttp2Session) => {
+    if (session.encrypted !== true || session.socket instanceof TLSSocket) return;
+    const socket = new Proxy(session.socket, { getPrototypeOf: () => TLSSocket.prototype });
+    Object.defineProperty(session, "socket", { configurable: true, value: socket });
+  });
+}
