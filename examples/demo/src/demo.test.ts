@@ -24,6 +24,14 @@ function expectComplete({ rpcs, ok, failed, perPod, events }: RunResult): void {
   expect(events.at(-1)?.rpcsBefore).toBeLessThan(rpcs - short.rate / 2);
 }
 
+/** The pods that stayed had the same share. */
+function expectEvenShares(result: RunResult): void {
+  const steady = steadyPods(result).map((pod) => result.perPod[pod]!);
+  expect(steady).toHaveLength(5);
+  const mean = steady.reduce((sum, answered) => sum + answered, 0) / steady.length;
+  for (const answered of steady) expect(Math.abs(answered - mean)).toBeLessThanOrEqual(0.05 * mean);
+}
+
 function expectFairNewPods({ newPods, latencyMs }: RunResult, pods: readonly string[]): void {
   expect(Object.keys(newPods).sort()).toEqual([...pods].sort());
   for (const { firstRpcMs, fairShareMs } of Object.values(newPods)) {
@@ -40,10 +48,7 @@ describe("the demo", () => {
     expect(result).toMatchObject({ failed: 0, messages: [], inFlightAtLoss: 0 });
     expectComplete(result);
     expectFairNewPods(result, ["pod-6", "pod-7"]);
-    const steady = steadyPods(result).map((pod) => result.perPod[pod]!);
-    expect(steady).toHaveLength(5);
-    const mean = steady.reduce((sum, answered) => sum + answered, 0) / steady.length;
-    for (const answered of steady) expect(Math.abs(answered - mean)).toBeLessThanOrEqual(0.05 * mean);
+    expectEvenShares(result);
     expect(Object.keys(result.connections)).toEqual(["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]);
   });
 
@@ -149,6 +154,62 @@ describe("the demo", () => {
   });
 });
 
+describe("the demo with grpc-js", () => {
+  it("scales from 5 pods to 7 and back without losing an RPC, evenly", async () => {
+    const result = await run({ scenario: "scale", protocol: "grpc-js" });
+    expect(result).toMatchObject({ protocol: "grpc-js", failed: 0, messages: [], inFlightAtLoss: 0 });
+    expectComplete(result);
+    expectFairNewPods(result, ["pod-6", "pod-7"]);
+    expectEvenShares(result);
+    expect(Object.keys(result.connections).sort()).toEqual(["pod-1", "pod-2", "pod-3", "pod-4", "pod-5"]);
+  });
+
+  it("replaces every pod, and loses no more than what was refused twice", async () => {
+    const result = await run({ scenario: "rolling", protocol: "grpc-js" });
+    expectComplete(result);
+    expect(result.failed).toBeLessThanOrEqual(1); // of about 1 000: 10 of 20 000 are allowed
+    for (const message of result.messages) expect(message).toBe("14 UNAVAILABLE: Stream refused by server");
+    expect(result.inFlightAtLoss).toBe(0);
+    const replacing = ["pod-6", "pod-7", "pod-8", "pod-9", "pod-10"];
+    expectFairNewPods(result, replacing);
+    expect(Object.keys(result.connections).sort()).toEqual(replacing.sort());
+  });
+
+  it("finds pods by DNS too", async () => {
+    const result = await run({ scenario: "rolling", protocol: "grpc-js", resolver: "dns", policy: "least-request" });
+    expect(result).toMatchObject({ resolver: "dns", policy: "least-request" });
+    expectComplete(result);
+    expect(result.failed).toBeLessThanOrEqual(1);
+    expect(Object.keys(result.connections).sort()).toEqual(["pod-10", "pod-6", "pod-7", "pod-8", "pod-9"]);
+  });
+
+  it("loses no more than what was under way on a pod that is killed", async () => {
+    const result = await run({ scenario: "kill", protocol: "grpc-js", delayMs: 100 });
+    expectComplete(result);
+    expect(result.failed).toBeGreaterThan(0); // 20 RPCs are under way at any time, on 6 pods
+    expect(result.failed).toBeLessThanOrEqual(result.inFlightAtLoss);
+    expect(result.inFlightAtLoss).toBeLessThan(short.rate / 4);
+    for (const message of result.messages)
+      expect(message).toMatch(/^14 UNAVAILABLE: (read ECONNRESET|Connection dropped)$/);
+    const killed = result.events.find(({ kind }) => kind === "killed")!.pod;
+    expect(result.connections[killed]).toBeUndefined();
+  });
+
+  it("loses no idempotent RPC when a pod is killed", async () => {
+    const result = await run({ scenario: "kill", protocol: "grpc-js", method: "ping", delayMs: 100 });
+    expect(result).toMatchObject({ failed: 0, messages: [] });
+    expectComplete(result);
+  });
+
+  it("shows the stock client with one pod for everything", async () => {
+    const result = await run({ scenario: "scale", client: "grpc-js", protocol: "grpc-js" });
+    expect(result).toMatchObject({ policy: null, resolver: null });
+    const busy = Object.keys(result.perPod).filter((pod) => result.perPod[pod] !== 0);
+    expect(busy).toHaveLength(1);
+    expect(Object.keys(result.connections)).toEqual(busy);
+  });
+});
+
 describe("the command line", () => {
   const main = (...args: string[]) =>
     promisify(execFile)(process.execPath, [new URL("./main.ts", import.meta.url).pathname, ...args]);
@@ -165,7 +226,15 @@ describe("the command line", () => {
     await expect(main("--protocol", "h3")).rejects.toMatchObject({
       code: 2,
       stdout: "",
-      stderr: expect.stringContaining('--protocol: expected connect, grpc or grpc-web, got "h3"'),
+      stderr: expect.stringContaining('--protocol: expected connect, grpc, grpc-web or grpc-js, got "h3"'),
+    });
+  });
+
+  it("exits with code 2 for options that do not go together", async () => {
+    await expect(main("--client", "grpc-js")).rejects.toMatchObject({
+      code: 2,
+      stdout: "",
+      stderr: expect.stringContaining("--client grpc-js: expected --protocol grpc-js"),
     });
   });
 });

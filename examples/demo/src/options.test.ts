@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { defaultOptions, parseCommand, UsageError } from "./options.ts";
+import { checkCombination, defaultOptions, parseCommand, UsageError } from "./options.ts";
 import { optionRows, usage } from "./usage.ts";
 
 describe("parseCommand", () => {
@@ -53,14 +53,14 @@ describe("parseCommand", () => {
     ["scale", '"scale": expected only options, --scenario,'],
     ["--scenario", "--scenario: expected scale, kill, rolling, freeze or all, got nothing"],
     ["--scenario up", '--scenario: expected scale, kill, rolling, freeze or all, got "up"'],
-    ["--protocol h3", '--protocol: expected connect, grpc or grpc-web, got "h3"'],
+    ["--protocol h3", '--protocol: expected connect, grpc, grpc-web or grpc-js, got "h3"'],
     ["--method count", '--method: expected ping or charge, got "count"'],
     [
       "--policy fastest",
       '--policy: expected round-robin, least-request, peak-ewma, shortest-expected-delay, never-queue, random or weighted-round-robin, got "fastest"',
     ],
     ["--resolver files", '--resolver: expected kubernetes, cluster or dns, got "files"'],
-    ["--client grpc-js", '--client: expected evenkeel or connect-node, got "grpc-js"'],
+    ["--client curl", '--client: expected evenkeel, connect-node or grpc-js, got "curl"'],
     ["--rate -1", '--rate: expected a number from 0 to 100000, got "-1"'],
     ["--rate fast", '--rate: expected a number from 0 to 100000, got "fast"'],
     ["--rate=", '--rate: expected a number from 0 to 100000, got ""'],
@@ -72,6 +72,33 @@ describe("parseCommand", () => {
   ])("refuses %s", (text, message) => {
     expect(() => parseCommand(text.split(" "))).toThrow(UsageError);
     expect(() => parseCommand(text.split(" "))).toThrow(message);
+  });
+});
+
+describe("checkCombination", () => {
+  const check = (text: string) => () => {
+    const command = parseCommand(text.split(" "));
+    if (command.kind === "run") checkCombination(command.options);
+  };
+
+  it.each([
+    ["--client connect-node --protocol grpc-js", "--client connect-node: expected another --protocol than grpc-js, or"],
+    ["--client grpc-js", '--client grpc-js: expected --protocol grpc-js, got "connect"'],
+    ["--client grpc-js --protocol grpc", '--client grpc-js: expected --protocol grpc-js, got "grpc"'],
+    ["--protocol grpc-js --resolver cluster", "--protocol grpc-js: expected --resolver kubernetes or dns"],
+  ])("refuses %s", (text, message) => {
+    expect(check(text)).toThrow(UsageError);
+    expect(check(text)).toThrow(message);
+  });
+
+  it.each([
+    "--protocol grpc-js",
+    "--protocol grpc-js --resolver dns",
+    "--protocol grpc-js --client grpc-js",
+    "--protocol grpc-web --client connect-node",
+    "--protocol grpc --resolver cluster",
+  ])("allows %s", (text) => {
+    expect(check(text)).not.toThrow();
   });
 });
 

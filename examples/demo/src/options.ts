@@ -3,7 +3,8 @@ import { parseArgs } from "node:util";
 export const scenarioNames = ["scale", "kill", "rolling", "freeze"] as const;
 /** What `all` stands for. */
 export const allScenarios = ["scale", "kill", "rolling"] as const satisfies readonly ScenarioName[];
-export const protocols = ["connect", "grpc", "grpc-web"] as const;
+/** `grpc-js` is gRPC with the client and the servers of @grpc/grpc-js. */
+export const protocols = ["connect", "grpc", "grpc-web", "grpc-js"] as const;
 export const methods = ["ping", "charge"] as const;
 export const policyNames = [
   "round-robin",
@@ -16,7 +17,7 @@ export const policyNames = [
 ] as const;
 export const resolverNames = ["kubernetes", "cluster", "dns"] as const;
 export const networkNames = ["loopback", "lagging"] as const;
-export const clientNames = ["evenkeel", "connect-node"] as const;
+export const clientNames = ["evenkeel", "connect-node", "grpc-js"] as const;
 
 export type ScenarioName = (typeof scenarioNames)[number];
 export type Protocol = (typeof protocols)[number];
@@ -123,6 +124,21 @@ export function parseCommand(args: readonly string[]): Command {
   const { json = false, help = false, ...options } = given;
   if (help === true) return { kind: "help" };
   return { kind: "run", json: json === true, options: { ...defaultOptions, ...options } };
+}
+
+/** Throws a `UsageError` for options that do not go together. */
+export function checkCombination({ client, protocol, resolver }: DemoOptions): void {
+  if (client === "connect-node" && protocol === "grpc-js") {
+    throw new UsageError("--client connect-node: expected another --protocol than grpc-js, or --client grpc-js");
+  }
+  if (client === "grpc-js" && protocol !== "grpc-js") {
+    throw new UsageError(`--client grpc-js: expected --protocol grpc-js, got "${protocol}"`);
+  }
+  if (client === "evenkeel" && protocol === "grpc-js" && resolver === "cluster") {
+    throw new UsageError(
+      "--protocol grpc-js: expected --resolver kubernetes or dns, which targets can name, not cluster",
+    );
+  }
 }
 
 function checkedValue(name: string, rawName: string, text: string | undefined): string | number | true {

@@ -24,8 +24,8 @@ export interface RunResult {
   /** The first few different messages of failed RPCs. */
   readonly messages: readonly string[];
   /**
-   * Streams whose HEADERS were written, and that were not answered, on connections when these were lost. The stock
-   * client does not tell: 0.
+   * Streams whose HEADERS were written, and that were not answered, on connections when these were lost. Stock clients
+   * do not tell: 0. With grpc-js, which does not tell either, the RPCs that were at a pod when the first failed there.
    */
   readonly inFlightAtLoss: number;
   readonly elapsedMs: number;

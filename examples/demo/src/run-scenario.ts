@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type Cluster, type ClusterOptions, canLag, startCluster } from "@evenkeel/testing";
 import { createBalancedClient } from "./client/balanced-client.ts";
 import type { DemoClient } from "./client/client.ts";
+import { createGrpcJsClient, createStockGrpcJsClient } from "./client/grpc-js-client.ts";
 import { createStockClient } from "./client/stock-client.ts";
 import type { Display } from "./display/display.ts";
 import { viewOf } from "./display/view.ts";
@@ -44,20 +45,26 @@ export async function runScenario(
   if (options.network === "lagging") await checkLagging();
   await using cluster = await startCluster({
     pod: {
-      module: fileURLToPath(new URL("./pod.ts", import.meta.url)),
+      module: fileURLToPath(new URL(options.protocol === "grpc-js" ? "./grpc-js/pod.ts" : "./pod.ts", import.meta.url)),
       env: { READINESS_DELAY_MS: String(readinessDelayMs[options.resolver]) },
     },
     size: scenarios[name].pods,
     ...networks[options.network],
   });
-  const isBalanced = options.client === "evenkeel";
-  const client = await (isBalanced ? createBalancedClient : createStockClient)(options, cluster);
+  const client = await createClient(options, cluster);
   try {
-    if (isBalanced) await untilConnected(client, cluster, signal);
+    if (options.client === "evenkeel") await untilConnected(client, cluster, signal);
     return await measure(name, options, cluster, client, display, signal);
   } finally {
     await client.close();
   }
+}
+
+function createClient(options: RunOptions, cluster: Cluster): Promise<DemoClient> {
+  const { client, protocol } = options;
+  const isBalanced = client === "evenkeel";
+  if (protocol === "grpc-js") return (isBalanced ? createGrpcJsClient : createStockGrpcJsClient)(options, cluster);
+  return (isBalanced ? createBalancedClient : createStockClient)(protocol, options, cluster);
 }
 
 async function checkLagging(): Promise<void> {

@@ -34,7 +34,10 @@ export function demoRoutes(pod: string): (router: ConnectRouter) => void {
 }
 
 /** Takes the time that is asked for, unless the RPC ends before; the payload for the response. */
-async function perform(work: Work | undefined, { signal }: HandlerContext): Promise<Uint8Array<ArrayBuffer>> {
+export async function perform(
+  work: Work | undefined,
+  { signal }: Pick<HandlerContext, "signal">,
+): Promise<Uint8Array<ArrayBuffer>> {
   if (work === undefined) return new Uint8Array();
   // with the reason of the abort, which is the deadline where that has passed
   if (work.delayMs > 0) await sleep(work.delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());

@@ -18,8 +18,11 @@ export const optionRows: readonly (readonly [option: string, meaning: string])[]
     `--scenario ${[...scenarioNames, "all"].join("|")}`,
     `what happens to the pods (${scenario}: ${allScenarios.join(", ")})`,
   ],
-  [`--client ${clientNames.join("|")}`, `evenkeel, or the stock client through a virtual IP (${client})`],
-  [`--protocol ${protocols.join("|")}`, `what is spoken over HTTP/2 (${protocol})`],
+  [`--client ${clientNames.join("|")}`, `evenkeel, or a stock client through a virtual IP (${client})`],
+  [
+    `--protocol ${protocols.join("|")}`,
+    `what is spoken over HTTP/2; grpc-js: gRPC, by client and servers of grpc-js (${protocol})`,
+  ],
   [`--method ${methods.join("|")}`, `idempotent, or one that must not happen twice (${method})`],
   [`--policy ${policyNames.join("|")}`, "which pod an RPC goes to (round-robin; for freeze least-request)"],
   [`--resolver ${resolverNames.join("|")}`, `how pods are found (${resolver})`],

@@ -19,12 +19,13 @@ import {
   subscribe,
   weightedRoundRobin,
 } from "@evenkeel/core";
-import { inCluster, kubernetes } from "@evenkeel/kubernetes";
+import { kubernetes } from "@evenkeel/kubernetes";
 import type { Cluster } from "@evenkeel/testing";
-import type { PolicyName, Protocol, ResolverName, RunOptions } from "../options.ts";
-import { type Attempt, type DemoClient, type PodConnection, sender } from "./client.ts";
+import type { PolicyName, ResolverName, RunOptions } from "../options.ts";
+import { type Attempt, type ConnectProtocol, type DemoClient, type PodConnection, sender } from "./client.ts";
+import { apiServerOf, dnsOf } from "./discovery.ts";
 
-const createTransport: Readonly<Record<Protocol, (options: TransportOptions) => BalancedTransport>> = {
+const createTransport: Readonly<Record<ConnectProtocol, (options: TransportOptions) => BalancedTransport>> = {
   connect: createConnectTransport,
   grpc: createGrpcTransport,
   "grpc-web": createGrpcWebTransport,
@@ -40,25 +41,19 @@ const policies: Readonly<Record<PolicyName, () => Policy>> = {
   "weighted-round-robin": weightedRoundRobin,
 };
 
-/** Answers of the DNS server are cached this long, and looked up this often, so that a run stays short. */
-const dnsTtlSeconds = 1;
-const dnsRefreshMs = 1_000;
-
 const resolvers: Readonly<Record<ResolverName, (cluster: Cluster) => Promise<ResolverFactory>>> = {
-  async kubernetes(cluster) {
-    const { serviceAccount } = await cluster.startApiServer();
-    return kubernetes({ apiServer: inCluster(serviceAccount) });
-  },
+  kubernetes: async (cluster) => kubernetes({ apiServer: await apiServerOf(cluster) }),
   cluster: async (cluster) => cluster.resolver(),
-  async dns(cluster) {
-    const { address } = await cluster.startDns({ ttlSeconds: dnsTtlSeconds });
-    return dns({ servers: [address], refreshMs: dnsRefreshMs });
-  },
+  dns: async (cluster) => dns(await dnsOf(cluster)),
 };
 
 /** The client that has a connection to every pod. It dials at once. */
-export async function createBalancedClient(options: RunOptions, cluster: Cluster): Promise<DemoClient> {
-  const transport = createTransport[options.protocol]({
+export async function createBalancedClient(
+  protocol: ConnectProtocol,
+  options: RunOptions,
+  cluster: Cluster,
+): Promise<DemoClient> {
+  const transport = createTransport[protocol]({
     baseUrl: cluster.url,
     resolver: await resolvers[options.resolver](cluster),
     policy: policies[options.policy](),

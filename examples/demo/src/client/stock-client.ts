@@ -7,22 +7,26 @@ import {
   Http2SessionManager,
 } from "@connectrpc/connect-node";
 import type { Cluster } from "@evenkeel/testing";
-import type { DemoOptions, Protocol } from "../options.ts";
-import { type Attempt, type DemoClient, sender } from "./client.ts";
+import type { DemoOptions } from "../options.ts";
+import { type Attempt, type ConnectProtocol, type DemoClient, sender } from "./client.ts";
 
 type StockOptions = Pick<GrpcTransportOptions, "baseUrl" | "sessionManager">;
 
-const createTransport: Readonly<Record<Protocol, (options: StockOptions) => Transport>> = {
+const createTransport: Readonly<Record<ConnectProtocol, (options: StockOptions) => Transport>> = {
   connect: (options) => createConnectTransport({ ...options, httpVersion: "2" }),
   grpc: createGrpcTransport,
   "grpc-web": (options) => createGrpcWebTransport({ ...options, httpVersion: "2" }),
 };
 
 /** The stock client behind a virtual IP, which chooses a pod for each of its connections. */
-export async function createStockClient(options: DemoOptions, cluster: Cluster): Promise<DemoClient> {
+export async function createStockClient(
+  protocol: ConnectProtocol,
+  options: DemoOptions,
+  cluster: Cluster,
+): Promise<DemoClient> {
   const virtualIp = await cluster.startVirtualIp();
   const sessionManager = new Http2SessionManager(virtualIp.url);
-  const transport = createTransport[options.protocol]({ baseUrl: virtualIp.url, sessionManager });
+  const transport = createTransport[protocol]({ baseUrl: virtualIp.url, sessionManager });
   const send = sender(transport, options.method, options.delayMs);
   const attempts: Attempt[] = [];
   return {
