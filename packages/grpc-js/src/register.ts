@@ -6,7 +6,7 @@ import type { PolicyType } from "./balancing/policy-type.ts";
 import { policyTypes } from "./balancing/policy-types.ts";
 import { createResolverTypes, type RegisterOptions } from "./resolving/resolver-types.ts";
 
-const context = { clock: systemClock, random: systemRandom };
+const context: BalancerContext = { clock: systemClock, random: systemRandom };
 
 const policyNames = policyTypes.flatMap(({ names }) => names);
 
@@ -24,10 +24,10 @@ export function register(options: RegisterOptions = {}): void {
   }
   const resolverTypes = createResolverTypes(options, { ...context, policyNames });
   for (const [scheme, type] of resolverTypes) experimental.registerResolver(scheme, type);
-  for (const type of policyTypes) for (const name of type.names) registerPolicy(type, name, context);
+  for (const type of policyTypes) for (const name of type.names) registerPolicy(type, name);
 }
 
-function registerPolicy(type: PolicyType, name: string, context: BalancerContext): void {
+function registerPolicy(type: PolicyType, name: string): void {
   if (experimental.isLoadBalancerNameRegistered(name)) return;
   class LoadBalancer extends PolicyLoadBalancer {
     constructor(helper: experimental.ChannelControlHelper) {

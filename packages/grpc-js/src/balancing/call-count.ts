@@ -4,7 +4,8 @@ import { currentTurn } from "./turn.ts";
  * Calls under way on an endpoint.
  *
  * grpc-js starts the call of a pick some microtasks later, or, where its caller gives up before that, never, and says
- * nothing. So a pick counts until its call starts, or the turn of the event loop ends.
+ * nothing. So a pick counts until its call starts, or the turn of the event loop ends; while call credentials are fetched
+ * it does not count.
  */
 export class CallCount {
   #started = 0;

@@ -11,7 +11,7 @@ const longestAnswerMs = 10_000;
 export interface CallEnd {
   readonly code: status;
   readonly details: string;
-  /** From the pick. */
+  /** From its start. */
   readonly durationMs: number;
   /** Whether the connection that it was on is still there, and not about to end. */
   readonly isConnected: boolean;

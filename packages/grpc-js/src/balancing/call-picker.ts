@@ -45,20 +45,22 @@ export class CallPicker implements experimental.Picker {
     if (picked.pickResultType !== experimental.PickResultType.COMPLETE) return picked;
     const { subchannel } = picked;
     const { calls } = member;
-    const pickedAt = this.#clock.now();
+    let startedAt = 0;
     calls.picked();
     return {
       pickResultType: experimental.PickResultType.COMPLETE,
       subchannel,
       status: null,
+      // when its credentials are there, which can take long
       onCallStarted: () => {
+        startedAt = this.#clock.now();
         calls.started();
         picked.onCallStarted?.();
       },
       onCallEnded: (code, details, metadata) => {
         calls.ended();
         picked.onCallEnded?.(code, details, metadata);
-        const durationMs = this.#clock.now() - pickedAt;
+        const durationMs = this.#clock.now() - startedAt;
         this.#sink.report(member, outcomeOf({ code, details, durationMs, isConnected: member.isReady }));
       },
     };

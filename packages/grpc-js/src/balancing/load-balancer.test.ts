@@ -101,8 +101,8 @@ describe("a load balancer", () => {
     const result = harness.pick();
     expect(result.pickResultType).toBe(experimental.PickResultType.TRANSIENT_FAILURE);
     expect(result.status?.code).toBe(status.UNAVAILABLE);
-    expect(result.status?.details).toMatch(
-      /^scripted: none of 2 endpoints is ready: pod-2 \(10\.0\.0\.2:80\): .*ECONNREFUSED.*the resolver's note$/,
+    expect(result.status?.details).toBe(
+      "scripted: none of 2 endpoints is ready: pod-1 (10.0.0.1:80): connect ECONNREFUSED. the resolver's note",
     );
   });
 

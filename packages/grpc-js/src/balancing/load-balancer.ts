@@ -1,6 +1,7 @@
 import {
   type Clock,
   messageOf,
+  type Outcome,
   type Picker,
   type Policy,
   type PolicyContext,
@@ -30,7 +31,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   readonly #helper: experimental.ChannelControlHelper;
   readonly #context: BalancerContext;
   readonly #hold: StartHold;
-  readonly #sink: OutcomeSink = { report: (member, outcome) => this.#picker?.report?.(member, outcome) };
+  readonly #sink: OutcomeSink = { report: (member, outcome) => this.#report(member, outcome) };
   #members = new Map<string, Member>();
   /** Those that left the set, while none of the set is ready. */
   #leaving: readonly Member[] = [];
@@ -41,10 +42,9 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   /** The last one that the policy made: what it learnt carries over. */
   #picker: Picker<Member> | undefined;
   #emptySince: number | undefined;
-  /** What the resolver added to the set, for errors. */
+  /** What the resolver last said beside the set, for errors. */
   #note = "";
-  /** Of the last member that could not be reached. */
-  #failure = "";
+  /** In an update, after which everything is looked at, or closed. */
   #isPaused = false;
 
   constructor(name: string, helper: experimental.ChannelControlHelper, context: BalancerContext) {
@@ -63,17 +63,20 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   ): boolean {
     if (!(config instanceof PolicyConfig)) return false;
     const { policy } = config;
-    // a later set with a bad config changes nothing (gRFC A2)
-    if (policy.kind === "error" && this.#config === undefined) this.#fail(policy.message);
-    if (policy.kind === "error") return true;
+    if (policy.kind === "error" && this.#config === undefined) {
+      this.#fail(policy.message);
+      return true;
+    }
     if (!endpoints.ok) {
-      this.#note = endpoints.error.details;
-      if (this.#members.size === 0) this.#fail(endpoints.error.details);
+      const { code, details } = endpoints.error;
+      this.#note = details;
+      if (this.#members.size === 0) this.#fail(details, code);
       return true;
     }
     this.#note = note;
     this.#isPaused = true;
-    if (this.#config?.text !== config.text) {
+    // a later config that is bad changes nothing: the set counts (gRFC A2)
+    if (policy.kind === "policy" && this.#config?.text !== config.text) {
       this.#config = { text: config.text, policy: policy.policy };
       this.#picker = undefined;
       this.#served = undefined;
@@ -91,7 +94,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   }
 
   resetBackoff(): void {
-    // the backoff is that of grpc-js's subchannels, which it resets itself
+    // the backoff is that of grpc-js's subchannels, which resets when they connect
   }
 
   destroy(): void {
@@ -107,6 +110,8 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   }
 
   #reconcile(endpoints: readonly experimental.Endpoint[], options: ChannelOptions): void {
+    const usable = endpoints.filter(({ addresses }) => addresses.length > 0);
+    const set = new Map(usable.map((endpoint) => [toEndpoint(endpoint).key, endpoint]));
     const before = new Map(this.#members);
     for (const member of this.#leaving) before.set(member.endpoint.key, member);
     const context = {
@@ -116,7 +121,6 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     };
     const joined: Member[] = [];
     this.#members = new Map();
-    const set = new Map(endpoints.map((endpoint) => [toEndpoint(endpoint).key, endpoint]));
     // those that stay keep their places
     for (const [key, member] of before) {
       const endpoint = set.get(key);
@@ -126,7 +130,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     }
     for (const [key, endpoint] of set) {
       if (this.#members.has(key)) continue;
-      const member = new Member(endpoint, context, options, this.#note);
+      const member = new Member(endpoint, context, options);
       this.#members.set(key, member);
       joined.push(member);
     }
@@ -138,11 +142,11 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   }
 
   #changed(member: Member, before: connectivityState): void {
-    const isMember = this.#members.get(member.endpoint.key) === member;
-    if (member.state === connectivityState.TRANSIENT_FAILURE) this.#failure = member.failure;
     this.#update();
     // a pod that ends, or told its connection to
     if (before === connectivityState.READY && !member.isReady) this.#helper.requestReresolution();
+    // whoever was told may have closed the channel, or changed the set
+    const isMember = this.#members.get(member.endpoint.key) === member;
     if (isMember && member.state === connectivityState.IDLE) member.reconnect();
   }
 
@@ -152,8 +156,8 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     const [first, ...rest] = members.filter(({ isReady }) => isReady);
     if (first === undefined) this.#hold.reset();
     if (first !== undefined && !this.#hold.update([first, ...rest], members)) {
-      this.#closeLeaving(() => true);
       this.#serve([first, ...rest]);
+      this.#closeLeaving(() => true);
       return;
     }
     this.#closeLeaving(({ isReady }) => !isReady);
@@ -185,16 +189,26 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   #wait(members: readonly Member[]): void {
     if (this.#served !== undefined) this.#emptySince = this.#context.clock.now();
     this.#served = undefined;
+    const [first] = members;
     const note = this.#note === "" ? "" : `. ${this.#note}`;
     if (members.some(({ isDialling, isReady }) => isDialling || isReady)) {
       this.#helper.updateState(connectivityState.CONNECTING, new experimental.QueuePicker(this), null);
-    } else if (members.length === 0) this.#fail(`${this.#name}: there are no endpoints${note}`);
-    else this.#fail(`${this.#name}: none of ${members.length} endpoints is ready: ${this.#failure}${note}`);
+    } else if (first === undefined) this.#fail(`${this.#name}: there are no endpoints${note}`);
+    else this.#fail(`${this.#name}: none of ${members.length} endpoints is ready: ${first.failure}${note}`);
   }
 
   #fail(details: string, code: status = status.UNAVAILABLE): void {
     const picker = new experimental.UnavailablePicker({ code, details });
     this.#helper.updateState(connectivityState.TRANSIENT_FAILURE, picker, details);
+  }
+
+  #report(member: Member, outcome: Outcome): void {
+    try {
+      this.#picker?.report?.(member, outcome);
+    } catch (error) {
+      // it would be thrown out of a socket's event
+      process.emitWarning(`${this.#name}: the policy failed: ${messageOf(error)}`, { code: "EVENKEEL_POLICY" });
+    }
   }
 
   #closeLeaving(isOver: (member: Member) => boolean): void {

@@ -4,7 +4,7 @@ import { type ChannelOptions, connectivityState, experimental } from "@grpc/grpc
 import { toEndpoint } from "../resolving/endpoints.ts";
 import { CallCount } from "./call-count.ts";
 
-/** What a member tells its load balancer. */
+/** What a member needs of its load balancer. */
 export interface MemberContext {
   readonly helper: experimental.ChannelControlHelper;
   readonly clock: Clock;
@@ -25,8 +25,8 @@ export class Member implements Candidate {
   #lastError: string | undefined;
   #isClosed = false;
 
-  /** `note` comes with the set, from the resolver, for errors. Nothing is dialled before `connect()`. */
-  constructor(endpoint: experimental.Endpoint, context: MemberContext, options: ChannelOptions, note: string) {
+  /** Nothing is dialled before `connect()`. */
+  constructor(endpoint: experimental.Endpoint, context: MemberContext, options: ChannelOptions) {
     this.#clock = context.clock;
     this.#grpcEndpoint = endpoint;
     this.#endpoint = toEndpoint(endpoint);
@@ -40,13 +40,13 @@ export class Member implements Candidate {
         if (this.#isClosed) return;
         const before = this.#state;
         this.#state = state;
-        if (error !== null) this.#lastError = error.replace(/\. Resolution note: $/, "");
+        if (error !== null) this.#lastError = lastErrorIn(error);
         if (state === connectivityState.CONNECTING) this.#dialledAt = this.#clock.now();
         if (state === connectivityState.READY) this.#dialMs = this.#clock.now() - this.#dialledAt;
         context.changed(this, before);
       },
     });
-    this.#leaf = new experimental.LeafLoadBalancer(endpoint, helper, options, note);
+    this.#leaf = new experimental.LeafLoadBalancer(endpoint, helper, options, "");
   }
 
   get endpoint(): Endpoint {
@@ -62,7 +62,7 @@ export class Member implements Candidate {
   }
 
   get isReady(): boolean {
-    return this.#state === connectivityState.READY;
+    return this.#state === connectivityState.READY && !this.#isClosed;
   }
 
   get isDialling(): boolean {
@@ -95,7 +95,7 @@ export class Member implements Candidate {
     this.#leaf.exitIdle();
   }
 
-  /** The subchannel that is connected. */
+  /** Picks its connection, where it is ready. */
   pick(args: experimental.PickArgs): experimental.PickResult {
     return this.#leaf.getPicker().pick(args);
   }
@@ -105,4 +105,9 @@ export class Member implements Candidate {
     this.#isClosed = true;
     this.#leaf.destroy();
   }
+}
+
+/** The error of the connection, of what grpc-js's pick_first makes of it. */
+function lastErrorIn(text: string): string {
+  return /Last error: (.*?)\. Resolution note: /s.exec(text)?.[1] ?? text;
 }

@@ -4,7 +4,7 @@ import type { PolicyType } from "./policy-type.ts";
 
 /**
  * An entry of `loadBalancingConfig`. A malformed one is kept, with its error: grpc-js would take the next entry instead,
- * and in the end pick_first, and say nothing.
+ * and in the end pick_first, and say nothing. One that comes later fails a channel only where it is of another policy.
  */
 export class PolicyConfig implements experimental.TypedLoadBalancingConfig {
   readonly policy: PolicyOrError;
@@ -17,7 +17,7 @@ export class PolicyConfig implements experimental.TypedLoadBalancingConfig {
     this.policy = policyOf(type, name, json);
   }
 
-  /** Whether another one says the same. */
+  /** Equal for configs that say the same. */
   get text(): string {
     return JSON.stringify(this.toJsonObject());
   }

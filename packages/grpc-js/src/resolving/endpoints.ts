@@ -19,6 +19,6 @@ export function toEndpoint(grpcEndpoint: experimental.Endpoint): Endpoint {
     "port" in address ? { host: address.host, port: address.port } : { host: address.path, port: 0 },
   );
   if (first === undefined) throw new RangeError("an endpoint without an address");
-  const key = [first, ...rest].map(formatAddress).join();
+  const key = [first, ...rest].map(formatAddress).sort().join(); // its addresses are a set
   return { ...createEndpoint({ ...first, key }), addresses: [first, ...rest] };
 }

@@ -17,7 +17,8 @@ export function serviceConfigFault(options: ChannelOptions, policyNames: readonl
     return `grpc.service_config: grpc-js ignores loadBalancingPolicy: write ${instead}`;
   }
   const names = loadBalancingConfig.map((entry) => Object.keys(entry)[0] ?? "");
-  const known = names.findIndex((name) => experimental.isLoadBalancerNameRegistered(name));
+  // grpc-js takes what every object has, "constructor", for a policy
+  const known = names.findIndex((name) => !(name in {}) && experimental.isLoadBalancerNameRegistered(name));
   if (known === -1) {
     const added = `evenkeel's register() adds ${policyNames.join(", ")}`;
     return `grpc.service_config: loadBalancingConfig: no policy is called ${names.join(" or ")}; ${added}`;
