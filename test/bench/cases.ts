@@ -1,3 +1,5 @@
+import type { ClientName } from "./clients/table.ts";
+
 /** What a client does again and again. */
 export type Operation = "unary" | "real" | "stream";
 
@@ -30,6 +32,8 @@ export interface Case {
   /** What a proxy adds to the round trip; 0: there is no proxy. */
   readonly addedMs: number;
   readonly rounds: number;
+  /** Those that take part unless others are asked for. */
+  readonly clients: readonly ClientName[];
   /** No RPC starts after so long, but each of the concurrent callers makes at least one. */
   readonly roundMs: number;
   /** CPU time of a round before the first, which is not counted; `undefined`: there is none. */
@@ -43,9 +47,17 @@ const usual = {
   unit: "RPC",
   addedMs: 0,
   rounds: 7,
+  clients: [
+    "evenkeel-grpc",
+    "evenkeel-connect",
+    "grpc-js-rr",
+    "connect-node-grpc",
+    "connect-node-connect",
+    "node-http2",
+  ],
   roundMs: 400,
   warmUpMs: 700,
-} as const;
+} as const satisfies Partial<Case>;
 
 /** In the order in which they run. */
 export const cases: readonly Case[] = [
@@ -77,5 +89,14 @@ export const cases: readonly Case[] = [
     rounds: 3,
     roundMs: 0,
     warmUpMs: undefined, // 3 s for most clients; the median leaves the first round out
+  },
+  {
+    ...usual,
+    name: "grpc-js",
+    title: "as unary-64, grpc-js with its own round robin and with policies of ours",
+    concurrency: 64,
+    rounds: 15,
+    warmUpMs: 3_000, // grpc-js gets faster for so long, by more than what the policies cost
+    clients: ["grpc-js-rr", "evenkeel-grpc-js", "evenkeel-grpc-js-lr", "evenkeel-grpc"],
   },
 ];

@@ -21,7 +21,7 @@ try {
     const { json } = command;
     if (!json) process.stdout.write(`${cpus()[0]?.model.trim()} × ${cpus().length}, Node ${process.version}\n\n`);
     for (const each of command.cases) {
-      const result = await runCase(each, command.clients, command.rounds ?? each.rounds);
+      const result = await runCase(each, command.clients ?? each.clients, command.rounds ?? each.rounds);
       process.stdout.write(json ? jsonRows(result) : table(result));
       if (json) for (const line of absenceLines(result)) process.stderr.write(`${each.name}: ${line}\n`);
       if (result.absences.some(({ kind }) => kind === "failed")) process.exitCode = 1;

@@ -10,7 +10,8 @@ export type Command =
   | {
       readonly kind: "run";
       readonly cases: readonly Case[];
-      readonly clients: readonly ClientName[];
+      /** `undefined`: those of each case. */
+      readonly clients: readonly ClientName[] | undefined;
       /** Cases that measure servers, after the others. */
       readonly serverCases: readonly ServerCaseName[];
       /** Cases that measure the watch of EndpointSlices, after those. */
@@ -54,7 +55,7 @@ export function parseCommand(args: readonly string[]): Command {
   return {
     kind: "run",
     cases: cases.filter(({ name }) => chosen.includes(name)),
-    clients: listOption("clients", lists.clients, clientNames),
+    clients: lists.clients === undefined ? undefined : listOption("clients", lists.clients, clientNames),
     serverCases: wantsOthers ? serverCaseNames.filter((name) => chosen.includes(name)) : [],
     sliceCases: wantsOthers ? sliceCases.filter(({ name }) => chosen.includes(name)) : [],
     pick: wantsOthers && chosen.includes(pickCaseName),

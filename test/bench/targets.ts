@@ -26,4 +26,5 @@ export const targets: readonly Target[] = [
   { case: "download-1mib", client: "evenkeel-connect", against: "connect-node-connect", metric: "cpuUs", atMost: 0.5 },
   { case: "download-10ms", client: "evenkeel-grpc", against: "connect-node-grpc", metric: "rate", atLeast: 10 },
   { case: "download-10ms", client: "evenkeel-connect", against: "connect-node-connect", metric: "rate", atLeast: 10 },
+  { case: "grpc-js", client: "evenkeel-grpc-js", against: "grpc-js-rr", metric: "cpuUs", atMost: 1.1 },
 ];

@@ -45,7 +45,7 @@ async function run({ choice, rpcs, json }: Extract<ReturnType<typeof parseComman
     });
   }
   const findings = findingsOf(results);
-  if (findings.some(({ met, decides }) => decides && !met)) process.exitCode = 1;
+  if (findings.some(({ outcome, decides }) => decides && outcome === "missed")) process.exitCode = 1;
   if (json) return;
   process.stdout.write(formatReport(results, findings));
   process.stdout.write(`\n${((performance.now() - startedAt) / 1_000).toFixed(0)} s\n`);

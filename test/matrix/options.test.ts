@@ -10,9 +10,9 @@ const cellsOf = (...args: string[]) => {
 };
 
 describe("parseCommand", () => {
-  test("without options: every server with the clients that speak what it does, both events, both ways", () => {
+  test("without options: every server with its clients, both events, both ways", () => {
     const cells = cellsOf();
-    expect(cells).toHaveLength((3 * 4 + 2 * 2) * 2 * 2);
+    expect(cells).toHaveLength((2 * 5 + 4 + 2 * 3 + 2 * 2) * 2 * 2);
     expect(cells.filter(({ event }) => event === "none")).toEqual([]);
     expect(parseCommand([])).toMatchObject({ rpcs: 5_000, json: false });
   });
@@ -26,6 +26,11 @@ describe("parseCommand", () => {
       { server: "fastify-h2c", client: "evenkeel-grpc", event: "none", retire: "two-phase" },
       { server: "connect-node-h1", client: "connect-node-h1", event: "none", retire: "two-phase" },
     ]);
+  });
+
+  test("servers of grpc-js are tried with those that speak gRPC, and balance", () => {
+    const chosen = cellsOf("--servers", "grpc-js-h2c", "--event", "max-age", "--retire", "one-phase");
+    expect(chosen.map(({ client }) => client)).toEqual(["evenkeel-grpc", "evenkeel-grpc-js", "grpc-js-rr"]);
   });
 
   test("--rpcs and --json, also behind the -- of some versions of pnpm", () => {
@@ -43,7 +48,14 @@ describe("parseCommand", () => {
     { args: ["--rpcs", " "], message: '--rpcs: expected an integer from 1 to 1000000, got " "' },
     { args: ["--event", "kill"], message: '--event: expected max-age, rolling, none, got "kill"' },
     { args: ["--retire", "two-phase,three-phase"], message: 'got "three-phase"' },
-    { args: ["--servers", "fastify-h1", "--clients", "grpc-js-rr"], message: "expected one that speaks" },
+    {
+      args: ["--servers", "fastify-h1", "--clients", "grpc-js-rr"],
+      message: "expected one that --servers are tried with",
+    },
+    {
+      args: ["--servers", "grpc-js-tls", "--clients", "evenkeel-connect"],
+      message: "expected one that --servers are tried with",
+    },
     { args: ["--server", "fastify-h1"], message: "--server" },
     { args: ["fast"], message: "fast" },
   ])("$args is a mistake", ({ args, message }) => {

@@ -38,7 +38,7 @@ export function parseCommand(args: readonly string[]): Command {
     events: listOption("event", options.event, eventNames, usualEvents),
     retires: listOption("retire", options.retire, retireNames),
   };
-  if (setupsOf(choice).length === 0) throw new UsageError("--clients: expected one that speaks what --servers do");
+  if (setupsOf(choice).length === 0) throw new UsageError("--clients: expected one that --servers are tried with");
   return {
     kind: "run",
     choice,

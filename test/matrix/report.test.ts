@@ -40,9 +40,10 @@ describe("formatCell", () => {
 describe("formatReport", () => {
   const onePhase: CellResult = { ...result, cell: { ...cell, retire: "one-phase" }, failed: 0, errors: {} };
   const findings = [
-    { what: "this", met: true, decides: true },
-    { what: "that", met: false, decides: false },
-  ];
+    { what: "this", outcome: "met", decides: true },
+    { what: "that", outcome: "missed", decides: false },
+    { what: "more", outcome: "open", decides: false },
+  ] as const;
 
   test("puts both ways to retire beside each other, in a table for each event", () => {
     const rolling: CellResult = { ...result, cell: { ...cell, event: "rolling" } };
@@ -61,6 +62,6 @@ describe("formatReport", () => {
       "connect-node-h2c, grpc-js-rr, max-age, two-phase (1 executed)\n  2 × refused\n  1 × gone\n",
     );
     expect(report).not.toContain("grpc-js-rr, max-age, one-phase");
-    expect(report).toContain("met    this\nMISSED that\n");
+    expect(report).toContain("met    this\nMISSED that\nopen   more\n");
   });
 });

@@ -23,13 +23,15 @@ const titles: Readonly<Record<EventName, string>> = {
   none: "none: nothing happens",
 };
 
+const outcomes: Readonly<Record<Finding["outcome"], string>> = { met: "met   ", missed: "MISSED", open: "open  " };
+
 /** A table for each event, what the RPCs that failed say, and what became of the targets. */
 export function formatReport(results: readonly CellResult[], findings: readonly Finding[]): string {
   const byEvent = Map.groupBy(results, ({ cell }) => cell.event);
   const blocks = [
     ...[...byEvent].map(([event, members]) => [titles[event], ...formatTable(members)]),
     formatErrors(results),
-    findings.map(({ what, met }) => `${met ? "met   " : "MISSED"} ${what}`),
+    findings.map(({ what, outcome }) => `${outcomes[outcome]} ${what}`),
   ];
   return blocks
     .filter((block) => block.length > 0)

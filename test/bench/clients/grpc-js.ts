@@ -1,13 +1,5 @@
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
-import {
-  type CallOptions,
-  Client,
-  type ClientOptions,
-  credentials,
-  InterceptingCall,
-  type Interceptor,
-  Metadata,
-} from "@grpc/grpc-js";
+import { type CallOptions, Client, credentials, InterceptingCall, type Interceptor, Metadata } from "@grpc/grpc-js";
 import {
   ChargeRequestSchema,
   type ChargeResponse,
@@ -22,11 +14,6 @@ import { hosts } from "../endpoints.ts";
 import type { ClientJob } from "../messages.ts";
 import { type Caller, check, requestHeaders, requestPayload, timeoutMs } from "./client.ts";
 
-const options: ClientOptions = {
-  "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-  "grpc.max_receive_message_length": -1, // the default is less than 16 MiB
-};
-
 const interceptor: Interceptor = (callOptions, nextCall) =>
   new InterceptingCall(nextCall(callOptions), {
     start(metadata, listener, next) {
@@ -35,12 +22,22 @@ const interceptor: Interceptor = (callOptions, nextCall) =>
     },
   });
 
-/** Balances by round robin over the endpoints, with the messages of the other clients. */
+/** Balances by its own round robin over the endpoints. */
 export function open(job: ClientJob): Caller {
+  return grpcJsCaller(job, `ipv4:${addressesOf(job)}`, "round_robin");
+}
+
+/** The endpoints, with commas between them. */
+export function addressesOf({ port }: ClientJob): string {
+  return hosts.map((host) => `${host}:${port}`).join(",");
+}
+
+/** Balances by `policy` over what `target` names, with the messages of the other clients. */
+export function grpcJsCaller(job: ClientJob, target: string, policy: string): Caller {
   const { payloadBytes, messages } = answerSpecs[job.answer];
-  const target = `ipv4:${hosts.map((host) => `${host}:${job.port}`).join(",")}`;
   const client = new Client(target, credentials.createInsecure(), {
-    ...options,
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ [policy]: {} }] }),
+    "grpc.max_receive_message_length": -1, // the default is less than 16 MiB
     ...(job.operation === "real" ? { interceptors: [interceptor] } : {}),
   });
   const charge = create(ChargeRequestSchema, { payload: requestPayload });

@@ -7,6 +7,8 @@ export const clientNames = [
   "evenkeel-grpc",
   "evenkeel-connect",
   "grpc-js-rr",
+  "evenkeel-grpc-js",
+  "evenkeel-grpc-js-lr",
   "connect-node-grpc",
   "connect-node-connect",
   "node-http2",
@@ -34,6 +36,14 @@ export const clients: Readonly<Record<ClientName, ClientEntry>> = {
   "grpc-js-rr": {
     protocol: "grpc",
     load: async () => (await import("./grpc-js.ts")).open,
+  },
+  "evenkeel-grpc-js": {
+    protocol: "grpc",
+    load: async () => (await import("./evenkeel-grpc-js.ts")).openRoundRobin,
+  },
+  "evenkeel-grpc-js-lr": {
+    protocol: "grpc",
+    load: async () => (await import("./evenkeel-grpc-js.ts")).openLeastRequest,
   },
   "connect-node-grpc": {
     protocol: "grpc",

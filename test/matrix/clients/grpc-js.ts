@@ -6,17 +6,19 @@ import { keyOf, payloadOf } from "../charge-key.ts";
 import type { ClientJob } from "../messages.ts";
 import { type Charge, lookUpMs, timeoutMs } from "./charge.ts";
 
-/** Round robin over the addresses of the headless Service. */
-export function open({ tls, host, port, dns }: ClientJob): Charge {
-  const client = new Client(
-    `dns://${dns}/${host}:${port}`,
-    tls ? credentials.createSsl(Buffer.from(cert)) : credentials.createInsecure(),
-    {
-      "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
-      "grpc.dns_min_time_between_resolutions_ms": lookUpMs,
-      ...(tls ? { "grpc.ssl_target_name_override": "localhost" } : {}),
-    },
-  );
+/** Its own round robin over the addresses of the headless Service. */
+export function open(job: ClientJob): Charge {
+  const { host, port, dns } = job;
+  return chargeAt(`dns://${dns}/${host}:${port}`, "round_robin", job);
+}
+
+/** Balances by `policy` over what `target` resolves to. */
+export function chargeAt(target: string, policy: string, { tls }: ClientJob): Charge {
+  const client = new Client(target, tls ? credentials.createSsl(Buffer.from(cert)) : credentials.createInsecure(), {
+    "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ [policy]: {} }] }),
+    "grpc.dns_min_time_between_resolutions_ms": lookUpMs,
+    ...(tls ? { "grpc.ssl_target_name_override": "localhost" } : {}),
+  });
   const path = `/${DemoService.typeName}/${DemoService.method.charge.name}`;
   return (key) =>
     new Promise((resolve, reject) => {

@@ -6,6 +6,7 @@ export const factories: Readonly<Record<ClientName, () => Promise<ClientFactory>
   "evenkeel-connect": async () => (await import("./evenkeel.ts")).openConnect,
   "evenkeel-grpc": async () => (await import("./evenkeel.ts")).openGrpc,
   "evenkeel-connect-h1": async () => (await import("./evenkeel.ts")).openConnectH1,
+  "evenkeel-grpc-js": async () => (await import("./evenkeel-grpc-js.ts")).open,
   async "grpc-js-rr"() {
     process.env["GRPC_NODE_USE_ALTERNATIVE_RESOLVER"] = "true"; // without it the DNS server of a target is ignored
     return (await import("./grpc-js.ts")).open;

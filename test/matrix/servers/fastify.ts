@@ -1,14 +1,17 @@
 import { fastifyConnectPlugin } from "@connectrpc/connect-fastify";
 import { lifecyclePlugin } from "@evenkeel/server/fastify";
 import { fastify } from "fastify";
+import { retireInOnePhase } from "./one-phase.ts";
 import { type Content, connectOptions, type PodServer } from "./pod-server.ts";
+import { twoPhaseLifecycle } from "./two-phase.ts";
 
 export async function openH2c(content: Content): Promise<PodServer> {
   const app = fastify({ http2: true });
-  if (content.lifecycle !== undefined) await app.register(lifecyclePlugin, { lifecycle: content.lifecycle });
-  await app.register(fastifyConnectPlugin, connectOptions(content));
+  const lifecycle = twoPhaseLifecycle(content);
+  if (lifecycle === undefined) retireInOnePhase(app.server, content);
+  else await app.register(lifecyclePlugin, { lifecycle });
+  await app.register(fastifyConnectPlugin, connectOptions(content, lifecycle));
   return {
-    server: app.server,
     async listen(host, port) {
       await app.listen({ host, port });
     },
@@ -17,10 +20,11 @@ export async function openH2c(content: Content): Promise<PodServer> {
 
 export async function openH1(content: Content): Promise<PodServer> {
   const app = fastify();
-  if (content.lifecycle !== undefined) await app.register(lifecyclePlugin, { lifecycle: content.lifecycle });
-  await app.register(fastifyConnectPlugin, connectOptions(content));
+  const lifecycle = twoPhaseLifecycle(content);
+  if (lifecycle === undefined) retireInOnePhase(app.server, content);
+  else await app.register(lifecyclePlugin, { lifecycle });
+  await app.register(fastifyConnectPlugin, connectOptions(content, lifecycle));
   return {
-    server: app.server,
     async listen(host, port) {
       await app.listen({ host, port });
     },

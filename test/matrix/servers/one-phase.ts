@@ -2,32 +2,35 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Http2SecureServer, Http2Server, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { EventName } from "../cells.ts";
-import type { PodServer } from "./pod-server.ts";
+import type { Retirement } from "./pod-server.ts";
 import { maxAgeMs, readinessDelayMs } from "./times.ts";
 
-/** A pod that is not done so long after `server.close()` is done all the same. */
+/** A pod that is not done so long after its server was closed is done all the same. */
 const hardLimitMs = 5_000;
 
 /** How often an old connection of HTTP/1.1 is found busy, or closed. */
 const idlenessCheckMs = 10;
 
-type Note = (line: "retired") => void;
+type Note = Retirement["note"];
 
-/** What node offers. `note` is told `retired` of each connection, and of the server. */
-export function retireInOnePhase(server: PodServer["server"], event: EventName, note: Note): void {
+/** What node offers. */
+export function retireInOnePhase(server: HttpServer | Http2Server | Http2SecureServer, retirement: Retirement): void {
+  const { event, note } = retirement;
   if (event === "max-age") {
     if ("updateSettings" in server) closeSessionsAtAge(server, note);
     else closeSocketsAtAge(server, note);
   }
-  process.once("SIGTERM", () => void shutDown(server, note));
+  closeAtSigterm(retirement, (closed) => server.close(closed));
 }
 
-async function shutDown(server: PodServer["server"], note: Note): Promise<void> {
-  await sleep(readinessDelayMs);
-  note("retired");
-  setTimeout(() => process.exit(), hardLimitMs);
-  server.close(() => process.exit());
+/** Ends the process when `close` has called back. */
+export function closeAtSigterm({ note }: Retirement, close: (closed: () => void) => void): void {
+  process.once("SIGTERM", async () => {
+    await sleep(readinessDelayMs);
+    note("retired");
+    setTimeout(() => process.exit(), hardLimitMs);
+    close(() => process.exit());
+  });
 }
 
 function closeSessionsAtAge(server: Http2Server | Http2SecureServer, note: Note): void {

@@ -8,4 +8,6 @@ export const openers: Readonly<Record<ServerName, (content: Content) => Promise<
   "connect-node-h1": async (content) => (await import("./connect-node.ts")).openH1(content),
   "fastify-h2c": async (content) => (await import("./fastify.ts")).openH2c(content),
   "fastify-h1": async (content) => (await import("./fastify.ts")).openH1(content),
+  "grpc-js-h2c": async (content) => (await import("./grpc-js.ts")).openH2c(content),
+  "grpc-js-tls": async (content) => (await import("./grpc-js.ts")).openTls(content),
 };
