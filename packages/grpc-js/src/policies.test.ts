@@ -111,10 +111,13 @@ test("grpc-js's own outlier_detection has ours as its child", async () => {
     .toBe(0);
 });
 
-test("an RPC fails with what is wrong with the config, whatever the resolver", async () => {
-  const servers = await startEchoServers(0);
-  const { call } = createEchoCaller(ipv4Target(servers), withPolicy("least_request", { choiceCount: 1 }));
-  const failure = await call();
-  expect(failure?.code).toBe(14);
-  expect(failure?.details).toMatch(/^grpc.service_config: least_request: choiceCount: /);
-});
+test.each([false, true])(
+  "an RPC fails with what is wrong with the config, whatever the resolver; waits for ready: %s",
+  async (waitForReady) => {
+    const servers = await startEchoServers(0);
+    const { call } = createEchoCaller(ipv4Target(servers), withPolicy("least_request", { choiceCount: 1 }));
+    const failure = await call({}, { waitForReady });
+    expect(failure?.code).toBe(14);
+    expect(failure?.details).toMatch(/^grpc.service_config: least_request: choiceCount: /);
+  },
+);

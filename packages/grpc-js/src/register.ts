@@ -1,5 +1,6 @@
 import { systemClock, systemRandom } from "@evenkeel/core";
 import { experimental } from "@grpc/grpc-js";
+import { FaultConfig, FaultLoadBalancer, faultPolicy } from "./balancing/fault.ts";
 import { type BalancerContext, PolicyLoadBalancer } from "./balancing/load-balancer.ts";
 import { PolicyConfig } from "./balancing/policy-config.ts";
 import type { PolicyType } from "./balancing/policy-type.ts";
@@ -24,6 +25,7 @@ export function register(options: RegisterOptions = {}): void {
   }
   const resolverTypes = createResolverTypes(options, { ...context, policyNames });
   for (const [scheme, type] of resolverTypes) experimental.registerResolver(scheme, type);
+  experimental.registerLoadBalancerType(faultPolicy, FaultLoadBalancer, FaultConfig);
   for (const type of policyTypes) for (const name of type.names) registerPolicy(type, name);
 }
 

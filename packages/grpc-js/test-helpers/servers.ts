@@ -4,6 +4,7 @@ import {
   credentials,
   type handleUnaryCall,
   Metadata,
+  type MetadataOptions,
   makeGenericClientConstructor,
   Server,
   ServerCredentials,
@@ -72,7 +73,7 @@ export type Failure = ServiceError;
 /** A client that the test ends. Sends an RPC; resolves to why it failed, `undefined`: it did not. */
 export interface EchoCaller {
   readonly client: Client;
-  call(headers?: Readonly<Record<string, string>>): Promise<Failure | undefined>;
+  call(headers?: Readonly<Record<string, string>>, options?: MetadataOptions): Promise<Failure | undefined>;
 }
 
 export function createEchoCaller(target: string, options: ClientOptions = {}): EchoCaller {
@@ -86,8 +87,8 @@ export function createEchoCaller(target: string, options: ClientOptions = {}): E
   ) => void;
   return {
     client,
-    call(headers = {}) {
-      const metadata = new Metadata();
+    call(headers = {}, options = {}) {
+      const metadata = new Metadata(options);
       for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
       const deadline = Date.now() + 10_000;
       return new Promise((resolve) => {

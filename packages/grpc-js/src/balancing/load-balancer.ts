@@ -11,6 +11,7 @@ import {
 import { type ChannelOptions, connectivityState, experimental, status } from "@grpc/grpc-js";
 import { toEndpoint } from "../resolving/endpoints.ts";
 import { CallPicker, type OutcomeSink } from "./call-picker.ts";
+import { failForGood } from "./fault.ts";
 import { Member } from "./member.ts";
 import { PolicyConfig } from "./policy-config.ts";
 
@@ -64,7 +65,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     if (!(config instanceof PolicyConfig)) return false;
     const { policy } = config;
     if (policy.kind === "error" && this.#config === undefined) {
-      this.#fail(policy.message);
+      failForGood(this.#helper, policy.message);
       return true;
     }
     if (!endpoints.ok) {

@@ -87,6 +87,12 @@ describe("the policies of a service config", () => {
     ["peak_ewma", { decayTime: "0.001s" }, peakEwma({ decayMs: 1 })],
     ["ring_hash", { requestHashHeader, minRingSize: 16 }, ringHash({ key, minRingSize: 16 })],
     ["ring_hash_experimental", { requestHashHeader, maxRingSize: "1024" }, ringHash({ key, maxRingSize: 1_024 })],
+    ["ring_hash", { requestHashHeader, maxRingSize: 500 }, ringHash({ key, minRingSize: 500, maxRingSize: 500 })],
+    [
+      "ring_hash",
+      { requestHashHeader, minRingSize: 200_000 },
+      ringHash({ key, minRingSize: 131_072, maxRingSize: 131_072 }),
+    ],
     ["ring_hash", { requestHashHeader, hashBalanceFactor: 105 }, ringHash({ key, loadFactor: 1.05 })],
     ["maglev", { requestHashHeader, tableSize: "101" }, maglev({ key, tableSize: 101 })],
     ["maglev", { requestHashHeader, hashBalanceFactor: "150" }, maglev({ key, loadFactor: 1.5 })],

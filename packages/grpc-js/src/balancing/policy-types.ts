@@ -19,8 +19,11 @@ import type { PolicyType } from "./policy-type.ts";
 const mostChoices = 10;
 const maxUint32 = 2 ** 32 - 1;
 /** gRFC A42's and Envoy's. */
-const largestRing = 8_388_608;
-const ringSize = integer({ min: 1, max: largestRing });
+const ringSize = integer({ min: 1, max: 8_388_608 });
+/** Core's, in points for each endpoint of weight 1. */
+const usualMinRingSize = 1_024;
+/** Core's, in points for all; a config's larger ones count as it, as beyond the cap of gRFC A76, which is 4 096. */
+const ringSizeCap = 131_072;
 
 /**
  * Core's policies as service configs name them, with the names and JSON of gRPC where a gRFC defines them, else Envoy's.
@@ -43,7 +46,7 @@ export const policyTypes: readonly PolicyType[] = [
     ["ring_hash", "ring_hash_experimental"],
     { ...hashFields, minRingSize: ringSize, maxRingSize: ringSize },
     ({ minRingSize, maxRingSize, ...hash }) =>
-      ringHash({ ...hashOptions(hash), ...defined({ minRingSize, maxRingSize }) }),
+      ringHash({ ...hashOptions(hash), ...ringSizes(minRingSize, maxRingSize) }),
   ),
   policyType(["maglev"], { ...hashFields, tableSize: integer({ min: 2, max: 5_000_011 }) }, ({ tableSize, ...hash }) =>
     maglev({ ...hashOptions(hash), ...defined({ tableSize }) }),
@@ -59,4 +62,11 @@ function policyType<F extends Fields>(
   make: (values: Values<F>) => Policy,
 ): PolicyType {
   return { names, parse: (json) => readPolicy(json, fields, make) };
+}
+
+/** Where only `max` is given, the other gives way. */
+function ringSizes(min: number | undefined, max = ringSizeCap): { minRingSize: number; maxRingSize: number } {
+  const maxRingSize = Math.min(max, ringSizeCap);
+  const minRingSize = min === undefined ? Math.min(usualMinRingSize, maxRingSize) : Math.min(min, ringSizeCap);
+  return { minRingSize, maxRingSize };
 }
