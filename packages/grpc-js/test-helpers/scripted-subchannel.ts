@@ -10,6 +10,8 @@ export class ScriptedSubchannel implements Partial<experimental.SubchannelInterf
   /** How often it was told to connect. */
   dials = 0;
   readonly #listeners = new Set<experimental.ConnectivityStateListener>();
+  readonly #watchers = new Set<experimental.HealthListener>();
+  #isHealthy = true;
 
   constructor(address: experimental.SubchannelAddress) {
     this.address = address;
@@ -21,6 +23,12 @@ export class ScriptedSubchannel implements Partial<experimental.SubchannelInterf
     for (const listener of [...this.#listeners]) {
       listener(this as unknown as experimental.SubchannelInterface, before, state, 0, error);
     }
+  }
+
+  /** As the outlier detection of grpc-js has it. */
+  becomeHealthy(isHealthy: boolean): void {
+    this.#isHealthy = isHealthy;
+    for (const watcher of [...this.#watchers]) watcher(isHealthy);
   }
 
   getConnectivityState(): connectivityState {
@@ -59,12 +67,16 @@ export class ScriptedSubchannel implements Partial<experimental.SubchannelInterf
   }
 
   isHealthy(): boolean {
-    return true;
+    return this.#isHealthy;
   }
 
-  addHealthStateWatcher(): void {}
+  addHealthStateWatcher(watcher: experimental.HealthListener): void {
+    this.#watchers.add(watcher);
+  }
 
-  removeHealthStateWatcher(): void {}
+  removeHealthStateWatcher(watcher: experimental.HealthListener): void {
+    this.#watchers.delete(watcher);
+  }
 
   realSubchannelEquals(other: experimental.SubchannelInterface): boolean {
     return (other as unknown) === this;

@@ -40,3 +40,16 @@ test("a call that starts in a later turn, as with credentials that are fetched, 
   calls.started();
   expect(calls.value).toBe(2);
 });
+
+test("calls that were picked in several turns, and start in one, count once each", async () => {
+  const calls = new CallCount();
+  calls.picked();
+  await turn();
+  await turn();
+  calls.picked();
+  calls.started();
+  calls.started();
+  expect(calls.value).toBe(2);
+  calls.picked();
+  expect(calls.value).toBe(3);
+});

@@ -25,8 +25,18 @@ describe("the outcome of a call", () => {
 
   test("of one that was refused on a connection that stays does", () => {
     const refused = end({ code: status.UNAVAILABLE, details: "Stream refused by server" });
-    expect(outcomeOf(refused)).toMatchObject({ fate: "unprocessed", isRefused: true });
+    expect(outcomeOf(refused)).toEqual({
+      ...{ code: 14, fate: "unprocessed", isRefused: true },
+      ...{ firstByteMs: undefined, durationMs: 12 },
+    });
     expect(isFailure(outcomeOf(refused))).toBe(true);
+  });
+
+  test.each([
+    { code: status.UNAVAILABLE, details: "Stream closed" },
+    { code: status.INTERNAL, details: "Stream refused by server" },
+  ])("of $code: $details is not one of a stream that was refused", (changes) => {
+    expect(outcomeOf(end(changes)).fate).not.toBe("unprocessed");
   });
 
   test.each([
@@ -48,6 +58,12 @@ describe("the outcome of a call", () => {
   test.each([status.OK, status.CANCELLED])("of a stream that ended with code %i has no latency", (code) => {
     const outcome = outcomeOf(end({ code, durationMs: 3_600_000 }));
     expect(outcome).toMatchObject({ firstByteMs: undefined, durationMs: 0 });
+  });
+
+  test("of one that took up to ten seconds is that of an answer", () => {
+    const outcome = (durationMs: number) => outcomeOf(end({ durationMs }));
+    expect(outcome(10_000)).toMatchObject({ firstByteMs: 10_000, durationMs: 10_000 });
+    expect(outcome(10_001)).toMatchObject({ firstByteMs: undefined, durationMs: 0 });
   });
 
   test("of one that failed after long was slow", () => {

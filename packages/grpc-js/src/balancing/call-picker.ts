@@ -55,11 +55,9 @@ export class CallPicker implements experimental.Picker {
       onCallStarted: () => {
         startedAt = this.#clock.now();
         calls.started();
-        picked.onCallStarted?.();
       },
-      onCallEnded: (code, details, metadata) => {
+      onCallEnded: (code, details) => {
         calls.ended();
-        picked.onCallEnded?.(code, details, metadata);
         const durationMs = this.#clock.now() - startedAt;
         this.#sink.report(member, outcomeOf({ code, details, durationMs, isConnected: member.isReady }));
       },

@@ -45,7 +45,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   #emptySince: number | undefined;
   /** What the resolver last said beside the set, for errors. */
   #note = "";
-  /** In an update, after which everything is looked at, or closed. */
+  /** In an update, after which everything is looked at. */
   #isPaused = false;
 
   constructor(name: string, helper: experimental.ChannelControlHelper, context: BalancerContext) {
@@ -80,7 +80,6 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     if (policy.kind === "policy" && this.#config?.text !== config.text) {
       this.#config = { text: config.text, policy: policy.policy };
       this.#picker = undefined;
-      this.#served = undefined;
     }
     this.#reconcile(endpoints.value, options);
     this.#isPaused = false;
@@ -89,9 +88,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   }
 
   exitIdle(): void {
-    for (const member of this.#members.values()) {
-      if (member.state === connectivityState.IDLE) member.reconnect();
-    }
+    // none is: a connection that is lost is made anew at once
   }
 
   resetBackoff(): void {
@@ -99,7 +96,6 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
   }
 
   destroy(): void {
-    this.#isPaused = true;
     this.#hold.reset();
     for (const member of [...this.#members.values(), ...this.#leaving]) member.close();
     this.#members.clear();
@@ -148,7 +144,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     if (before === connectivityState.READY && !member.isReady) this.#helper.requestReresolution();
     // whoever was told may have closed the channel, or changed the set
     const isMember = this.#members.get(member.endpoint.key) === member;
-    if (isMember && member.state === connectivityState.IDLE) member.reconnect();
+    if (isMember && member.state === connectivityState.IDLE) member.connect();
   }
 
   #update(): void {
@@ -192,7 +188,7 @@ export class PolicyLoadBalancer implements experimental.LoadBalancer {
     this.#served = undefined;
     const [first] = members;
     const note = this.#note === "" ? "" : `. ${this.#note}`;
-    if (members.some(({ isDialling, isReady }) => isDialling || isReady)) {
+    if (members.some(({ isDialling }) => isDialling)) {
       this.#helper.updateState(connectivityState.CONNECTING, new experimental.QueuePicker(this), null);
     } else if (first === undefined) this.#fail(`${this.#name}: there are no endpoints${note}`);
     else this.#fail(`${this.#name}: none of ${members.length} endpoints is ready: ${first.failure}${note}`);

@@ -86,13 +86,9 @@ export class Member implements Candidate {
     if (hasMoved) this.#leaf.updateEndpoint(endpoint, options);
   }
 
+  /** Connects, also anew where the connection was lost. */
   connect(): void {
     this.#leaf.startConnecting();
-  }
-
-  /** Connects anew, where the connection was lost. */
-  reconnect(): void {
-    this.#leaf.exitIdle();
   }
 
   /** Picks its connection, where it is ready. */
@@ -107,7 +103,8 @@ export class Member implements Candidate {
   }
 }
 
-/** The error of the connection, of what grpc-js's pick_first makes of it. */
-function lastErrorIn(text: string): string {
-  return /Last error: (.*?)\. Resolution note: /s.exec(text)?.[1] ?? text;
+/** The error of the connection, of what grpc-js's pick_first makes of it; none where it failed for another channel. */
+function lastErrorIn(text: string): string | undefined {
+  const error = /Last error: (.*?)\. Resolution note: /s.exec(text)?.[1] ?? text;
+  return error === "null" ? undefined : error;
 }

@@ -28,6 +28,11 @@ test("of the endpoints of grpc-js's own resolvers the addresses are known", () =
   });
 });
 
+test("its addresses are a set: their order is not part of its key", () => {
+  const [first, second] = pod.addresses;
+  expect(toEndpoint({ addresses: [second, first] }).key).toBe(toEndpoint({ addresses: [first, second] }).key);
+});
+
 test("an endpoint without an address is none", () => {
   expect(() => toEndpoint({ addresses: [] })).toThrow(new RangeError("an endpoint without an address"));
 });
