@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import {
   createEchoCaller,
   type EchoCaller,
@@ -8,6 +8,8 @@ import {
   withPolicy,
 } from "../test-helpers/servers.ts";
 import { register } from "./register.ts";
+
+vi.setConfig({ testTimeout: 20_000 }); // thousands of RPCs, also on a busy machine
 
 beforeAll(() => register());
 
@@ -51,8 +53,8 @@ test("evenkeel_round_robin gives each the same", async () => {
 
 test("random gives each about the same", async () => {
   const { servers, caller } = await start("random", {}, 0, 0, 0);
-  await load(caller, 10, 60);
-  for (const calls of callsOf(servers)) expect(calls).toBeGreaterThan(130);
+  await load(caller, 10, 30);
+  for (const calls of callsOf(servers)) expect(calls).toBeGreaterThan(60);
 });
 
 test.each(["least_request", "least_request_experimental", "shortest_expected_delay", "never_queue", "peak_ewma"])(

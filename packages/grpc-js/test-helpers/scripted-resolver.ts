@@ -12,6 +12,8 @@ export class ScriptedResolver implements TargetType {
   hints = 0;
   /** Said before the factory returns. */
   first: readonly ResolverUpdate[] = [];
+  /** What is wrong with the target. */
+  malformed: Error | undefined;
   /** Thrown by the factory. */
   fault: unknown;
   onStart: () => void = () => {};
@@ -19,6 +21,7 @@ export class ScriptedResolver implements TargetType {
   #listener: ResolverListener = () => {};
 
   parse({ path }: experimental.GrpcUri): ReturnType<TargetType["parse"]> {
+    if (this.malformed !== undefined) throw this.malformed;
     const target = { text: `scripted:///${path}`, scheme: "http", host: path, port: 80, authority: path } as const;
     return { target, resolver: () => (parsed, listener, context) => this.#start(parsed, listener, context) };
   }

@@ -566,7 +566,14 @@ describe("the options of dns()", () => {
     expect(() => dns(options as DnsOptions)).toThrow(name);
   });
 
-  test.each([["orders"], ["127.0.0.1:x"], [""]])("refuse the server %j", (server) => {
-    expect(() => dns({ servers: [server] })).toThrow();
-  });
+  test.each([[["orders"]], [["127.0.0.1:x"]], [[""]], [[]], ["8.8.8.8"], [[8]], [null]])(
+    "refuse the servers %j",
+    (servers) => {
+      const got = JSON.stringify(servers);
+      expect(() => dns({ servers: servers as never })).toThrow(TypeError);
+      expect(() => dns({ servers: servers as never })).toThrow(
+        `dns: servers: expected a list of "address" or "address:port", got ${got}`,
+      );
+    },
+  );
 });

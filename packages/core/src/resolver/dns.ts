@@ -72,7 +72,7 @@ export function hostAddresses(factory: string, options: DnsOptions): ResolverFac
   }
   if (!(refreshMs > 0))
     throw new RangeError(`${factory}: refreshMs: expected more than 0 milliseconds, got ${refreshMs}`);
-  if (options.servers !== undefined) new nodeDns.Resolver().setServers(options.servers); // throws what is wrong
+  if (options.servers !== undefined) checkServers(factory, options.servers);
   return (target, listener, context) => {
     if (isIP(target.host) !== 0) {
       listener({ kind: "endpoints", endpoints: [createEndpoint({ host: target.host, port: target.port })] });
@@ -83,6 +83,16 @@ export function hostAddresses(factory: string, options: DnsOptions): ResolverFac
     const key = JSON.stringify([target.host, target.port, options.servers, options.srv, refreshMs]);
     return sharedBy(context.clock).join(key, listener, start);
   };
+}
+
+function checkServers(factory: string, servers: readonly string[]): void {
+  try {
+    if (servers.length === 0) throw new Error("none");
+    new nodeDns.Resolver().setServers(servers);
+  } catch (cause) {
+    const got = JSON.stringify(servers);
+    throw new TypeError(`${factory}: servers: expected a list of "address" or "address:port", got ${got}`, { cause });
+  }
 }
 
 const shared = new WeakMap<Clock, SharedResolvers>();

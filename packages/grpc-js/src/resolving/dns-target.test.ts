@@ -13,6 +13,8 @@ describe("evenkeel-dns:///", () => {
     ["evenkeel-dns:///10.0.0.7:80", "10.0.0.7:80", "10.0.0.7:80"],
     ["evenkeel-dns:///[::1]:80", "[::1]:80", "[::1]:80"],
     ["evenkeel-dns:///::1", "[::1]:443", "::1"],
+    ["evenkeel-dns:///_grpc.Orders-1.shop.:80", "10.0.0.1:80", "_grpc.Orders-1.shop.:80"],
+    ["evenkeel-dns:///bücher.example:80", "10.0.0.1:80", "xn--bcher-kva.example:80"],
     ["evenkeel-dns:///none:80", "DNS look-up of none failed: none has no address", "none:80"],
   ])("%s is %s", async (target, endpoints, authority) => {
     expect(await resolved(dnsTarget({ lookup }), target)).toBe(endpoints);
@@ -29,6 +31,11 @@ describe("evenkeel-dns:///", () => {
     "evenkeel-dns:///[orders]:80",
     "evenkeel-dns:///orders shop:80",
     "evenkeel-dns:///a:1,b:2",
+    'evenkeel-dns:///"orders":80',
+    "evenkeel-dns:///a\\b:80",
+    "evenkeel-dns:///a\u0001b:80",
+    "evenkeel-dns:///%41:80",
+    "evenkeel-dns:///bücher.example ohne:80",
     "evenkeel-dns://orders:80",
   ])("%s is malformed", (target) => {
     const error = new TypeError('malformed target: expected "evenkeel-dns:///name:port"');
@@ -47,10 +54,19 @@ describe("evenkeel-dns:///", () => {
       {},
       'malformed target: "ns.example.com" is no address of a DNS server, expected "evenkeel-dns://10.0.0.10/name:port"',
     ],
-    ["evenkeel-dns://127.0.0.1/orders:80", { lookup }, "dns: expected either lookup or servers, got both"],
-  ])("the authority of %s, with %j, is refused", async (target, options, message) => {
-    const { resolver } = dnsTarget(options).parse(uriOf(target));
-    expect(resolver).toThrow(new TypeError(message));
+    [
+      "evenkeel-dns://127.0.0.1/orders:80",
+      { lookup },
+      "malformed target: there is no place for a DNS server where register() has dns.lookup, expected " +
+        '"evenkeel-dns:///name:port"',
+    ],
+  ])("the authority of %s, with %j, is refused", (target, options, message) => {
+    expect(() => dnsTarget(options).parse(uriOf(target))).toThrow(new TypeError(message));
+  });
+
+  test("a name that is not ASCII is asked for as IDNA has it", () => {
+    const { target } = dnsTarget().parse(uriOf("evenkeel-dns:///bücher.example:80"));
+    expect(target.host).toBe("xn--bcher-kva.example");
   });
 
   test("refuses bad options", () => {

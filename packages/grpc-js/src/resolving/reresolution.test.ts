@@ -1,4 +1,5 @@
-import { createEndpoint, type ResolverUpdate, systemClock, systemRandom } from "@evenkeel/core";
+import { type Clock, createEndpoint, type ResolverUpdate, systemClock, systemRandom } from "@evenkeel/core";
+import { FakeClock } from "@evenkeel/testing";
 import { experimental, Server, ServerCredentials, status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ScriptedResolver } from "../../test-helpers/scripted-resolver.ts";
@@ -14,9 +15,9 @@ import { createResolverType } from "./resolver-type.ts";
 /** grpc-js puts re-resolution off for so long, in milliseconds, unless it is answered. */
 const backoff = { "grpc.initial_reconnect_backoff_ms": 600_000 };
 
-function registerScripted(): ScriptedResolver {
+function registerScripted(clock: Clock = systemClock): ScriptedResolver {
   const core = new ScriptedResolver();
-  const type = createResolverType(core, { clock: systemClock, random: systemRandom, policyNames: [] });
+  const type = createResolverType(core, { clock, random: systemRandom, policyNames: [] });
   experimental.registerResolver("scripted", type);
   return core;
 }
@@ -83,6 +84,19 @@ describe.each(["round_robin", "pick_first"])("under %s", (policy) => {
     core.say({ kind: "notFound", error: new Error("no such Service") });
     const gone = "scripted:///orders: its endpoints could not be learnt: no such Service";
     await vi.waitUntil(async () => (await call())?.details === gone);
+    core.say(setOf([server]));
+    await vi.waitUntil(async () => (await call()) === undefined);
+  });
+
+  test("RPCs do not wait for ever for a first answer, and go through when it comes late", async () => {
+    const server = await startEchoServer();
+    const clock = new FakeClock();
+    const core = registerScripted(clock);
+    const { call } = createEchoCaller("scripted:///orders", withPolicy(policy));
+    const failure = call();
+    await vi.waitUntil(() => core.started.length === 1);
+    await clock.advance(20_000);
+    expect((await failure)?.details).toContain("no answer of the resolver within 20 s");
     core.say(setOf([server]));
     await vi.waitUntil(async () => (await call()) === undefined);
   });

@@ -1,63 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { createEndpoint, type ResolverUpdate } from "@evenkeel/core";
-import { FakeClock } from "@evenkeel/testing";
-import { type ChannelOptions, type experimental, status } from "@grpc/grpc-js";
+import { createEndpoint } from "@evenkeel/core";
 import { describe, expect, test } from "vitest";
-import { ScriptedResolver } from "../../test-helpers/scripted-resolver.ts";
-import { uriOf } from "../../test-helpers/targets.ts";
+import { Asking, error, nextTick, notFound, set } from "../../test-helpers/asking.ts";
 import { toEndpoint } from "./endpoints.ts";
-import { createResolverType } from "./resolver-type.ts";
-
-const set = (...numbers: readonly number[]): ResolverUpdate => ({
-  kind: "endpoints",
-  endpoints: numbers.map((number) => createEndpoint({ host: `10.0.0.${number}`, port: 80 })),
-});
-const error = (message: string): ResolverUpdate => ({ kind: "error", error: new Error(message) });
-const notFound = (message: string): ResolverUpdate => ({ kind: "notFound", error: new Error(message) });
-const nextTick = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
-
-/** What grpc-js would do with a resolver, and what it hears: `1 2 (note)` for endpoints, `! details` for errors. */
-class Asking {
-  readonly clock = new FakeClock();
-  readonly core = new ScriptedResolver();
-  readonly resolver: experimental.Resolver;
-  readonly heard: string[] = [];
-  readonly lists: experimental.Endpoint[][] = [];
-  onHeard: () => void = () => {};
-
-  constructor(options: ChannelOptions = {}, target = "scripted:///orders:80") {
-    const type = createResolverType(this.core, { clock: this.clock, random: () => 0.5, policyNames: ["ours"] });
-    const listener: ConstructorParameters<typeof type>[1] = (list, attributes, serviceConfig, note) => {
-      expect(attributes).toEqual({});
-      if (!list.ok) expect(list.error.code).toBe(status.UNAVAILABLE);
-      if (serviceConfig !== null && !list.ok) expect(serviceConfig).toEqual(list);
-      const config = serviceConfig === null ? "" : "config ";
-      const text = list.ok ? list.value.map((each) => toEndpoint(each).key.match(/(\d+):/)?.[1]).join(" ") : "";
-      this.heard.push(list.ok ? `${text}${note === "" ? "" : ` (${note})`}` : `${config}! ${list.error.details}`);
-      if (list.ok) this.lists.push(list.value);
-      this.onHeard();
-      return true;
-    };
-    this.resolver = new type(uriOf(target), listener, options);
-  }
-
-  /** grpc-js asks; resolves to what it hears in the next tick. */
-  async ask(): Promise<readonly string[]> {
-    this.resolver.updateResolution();
-    return this.told();
-  }
-
-  /** What was heard since the last time. */
-  async told(): Promise<readonly string[]> {
-    await nextTick();
-    return this.heard.splice(0);
-  }
-
-  async say(...updates: readonly ResolverUpdate[]): Promise<readonly string[]> {
-    this.core.say(...updates);
-    return this.told();
-  }
-}
 
 describe("a resolver of ours in grpc-js", () => {
   test("starts when it is asked first, with its own clock and randomness", async () => {
@@ -141,86 +86,6 @@ describe("a resolver of ours in grpc-js", () => {
   });
 });
 
-describe("a resolver that is asked again", () => {
-  test("looks again, and tells the last again, so that grpc-js goes on asking", async () => {
-    const asking = new Asking();
-    await asking.ask();
-    await asking.say(set(1));
-    await asking.clock.advance(1_000);
-    expect(await asking.ask()).toEqual(["1"]);
-    expect(asking.core.hints).toBe(1);
-    expect(asking.lists[1]).toBe(asking.lists[0]);
-  });
-
-  test("tells a newer set instead where there is one", async () => {
-    const asking = new Asking();
-    await asking.ask();
-    await asking.say(set(1));
-    await asking.clock.advance(1_000);
-    asking.resolver.updateResolution();
-    expect(await asking.say(set(2))).toEqual(["2"]);
-  });
-
-  test("looks again at once each time, but does not repeat itself more than once a second", async () => {
-    const asking = new Asking();
-    await asking.ask();
-    await asking.say(set(1));
-    expect(await asking.ask()).toEqual([]);
-    expect(await asking.ask()).toEqual([]);
-    expect(asking.core.hints).toBe(2);
-    await asking.clock.advance(999);
-    expect(await asking.told()).toEqual([]);
-    await asking.clock.advance(1);
-    expect(await asking.told()).toEqual(["1"]);
-    expect(asking.core.hints).toBe(3); // for what grpc-js put off
-    expect(asking.clock.pending).toBe(0);
-  });
-
-  test("does not repeat itself after it said something newer", async () => {
-    const asking = new Asking();
-    await asking.ask();
-    await asking.say(set(1));
-    await asking.ask();
-    expect(await asking.say(set(2))).toEqual(["2"]);
-    await asking.clock.advance(10_000);
-    expect(await asking.told()).toEqual([]);
-  });
-
-  test("does not spin with a policy that asks whenever it hears something", async () => {
-    const asking = new Asking();
-    let asked = 0;
-    asking.onHeard = () => {
-      if (++asked < 100) asking.resolver.updateResolution(); // a spin would never end
-    };
-    await asking.ask();
-    expect(await asking.say(set(1))).toEqual(["1"]);
-    await nextTick();
-    expect(await asking.told()).toEqual([]);
-    await asking.clock.advance(1_000);
-    expect(await asking.told()).toEqual(["1"]);
-    expect(asking.clock.pendingRef).toBe(0);
-    asking.resolver.destroy();
-    expect(asking.clock.pending).toBe(0);
-  });
-
-  test("waits for its first answer", async () => {
-    const asking = new Asking();
-    await asking.ask();
-    await asking.clock.advance(5_000);
-    expect(await asking.ask()).toEqual([]);
-    expect(asking.core.started).toHaveLength(1);
-    expect(asking.core.hints).toBe(0);
-  });
-
-  test("tells an error again", async () => {
-    const asking = new Asking();
-    await asking.ask();
-    const heard = await asking.say(error("no DNS"));
-    await asking.clock.advance(1_000);
-    expect(await asking.ask()).toEqual(heard);
-  });
-});
-
 describe("a resolver that is destroyed", () => {
   test("closes, and tells nothing more", async () => {
     const asking = new Asking();
@@ -254,29 +119,36 @@ describe("a resolver that is destroyed", () => {
   });
 });
 
-describe("what cannot be resolved", () => {
-  const text = "scripted:///orders:80: its endpoints could not be learnt";
+describe("what cannot be resolved, whatever comes,", () => {
+  const text = "fault: scripted:///orders:80";
 
   test.each([
     [new TypeError("no name of a Service"), "no name of a Service"],
     ["thrown", "thrown"],
-  ])("a factory that throws %s is an error, told again when asked", async (fault, message) => {
+  ])("is what a factory throws (%s), told again when asked", async (fault, message) => {
     const asking = new Asking();
     asking.core.fault = fault;
-    expect(await asking.ask()).toEqual([`! ${text}: ${message}`]);
+    expect(await asking.ask()).toEqual([`${text}: ${message}`]);
     await asking.clock.advance(1_000);
-    expect(await asking.ask()).toEqual([`! ${text}: ${message}`]);
+    expect(await asking.ask()).toEqual([`${text}: ${message}`]);
     asking.resolver.destroy();
     asking.core.fault = undefined;
     asking.core.first = [set(1)];
     expect(await asking.ask()).toEqual(["1"]);
   });
 
-  test("nor is a service config whose policies grpc-js would replace by pick_first", async () => {
+  test("is a malformed target", async () => {
+    const asking = new Asking();
+    asking.core.malformed = new TypeError("malformed target");
+    expect(await asking.ask()).toEqual([`${text}: malformed target`]);
+    expect(asking.core.started).toEqual([]);
+    expect(asking.clock.pending).toBe(0);
+  });
+
+  test("is a service config whose policies grpc-js would replace by pick_first", async () => {
     const asking = new Asking({ "grpc.service_config": '{"loadBalancingConfig":[{"nope":{}}]}' });
     const heard = [
-      "config ! scripted:///orders:80: grpc.service_config: loadBalancingConfig: no policy is called nope; evenkeel's " +
-        "register() adds ours",
+      `${text}: grpc.service_config: loadBalancingConfig: no policy is called nope; evenkeel's register() adds ours`,
     ];
     expect(await asking.ask()).toEqual(heard);
     expect(asking.core.started).toEqual([]);

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Clock, Random } from "@evenkeel/core";
 import type { ChannelOptions, experimental } from "@grpc/grpc-js";
+import { expectResolver, noteResolver } from "./proxy-warning.ts";
 import { Resolution, type ResolverListener } from "./resolution.ts";
 import { serviceConfigFault } from "./service-config.ts";
 import { defaultAuthority, type TargetType, textOf } from "./target-type.ts";
@@ -27,10 +28,12 @@ export function createResolverType(type: TargetType, context: ResolverTypeContex
     #resolution: Resolution | undefined;
 
     static getDefaultAuthority(uri: experimental.GrpcUri): string {
+      expectResolver(uri);
       return defaultAuthority(type, uri);
     }
 
     constructor(uri: experimental.GrpcUri, listener: ResolverListener, options: ChannelOptions) {
+      noteResolver(uri);
       this.#uri = uri;
       this.#listener = listener;
       this.#channelOptions = options;

@@ -1,16 +1,25 @@
 import { systemClock, systemRandom } from "@evenkeel/core";
 import { apiServerAt } from "@evenkeel/kubernetes";
 import { type PretendApiServer, startApiServer } from "@evenkeel/testing";
-import { type ChannelOptions, experimental, status } from "@grpc/grpc-js";
+import { type ChannelOptions, experimental, Metadata, status } from "@grpc/grpc-js";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { registerRecorder } from "../../test-helpers/recording-balancer.ts";
-import { createEchoCaller, type EchoServer, startEchoServers, withPolicy } from "../../test-helpers/servers.ts";
+import {
+  createEchoCaller,
+  type EchoCaller,
+  type EchoServer,
+  type Failure,
+  startEchoServers,
+  withPolicy,
+} from "../../test-helpers/servers.ts";
+import { FaultConfig, FaultLoadBalancer, faultPolicy } from "../balancing/fault.ts";
 import { toEndpoint } from "./endpoints.ts";
 import { createResolverTypes, type RegisterOptions } from "./resolver-types.ts";
 
 const context = { clock: systemClock, random: systemRandom, policyNames: ["least_request", "peak_ewma"] };
 
 function registerResolvers(options: RegisterOptions = {}): void {
+  experimental.registerLoadBalancerType(faultPolicy, FaultLoadBalancer, FaultConfig);
   for (const [scheme, type] of createResolverTypes(options, context)) experimental.registerResolver(scheme, type);
 }
 
@@ -18,6 +27,18 @@ function registerResolvers(options: RegisterOptions = {}): void {
 async function reachAll(target: string, servers: readonly EchoServer[], options: ChannelOptions): Promise<void> {
   const { call } = createEchoCaller(target, options);
   while (servers.some(({ calls }) => calls === 0)) expect(await call()).toBeUndefined();
+}
+
+/** Sends an RPC that waits for ready, for up to so long. */
+function callWaiting({ client }: EchoCaller, ms = 10_000): Promise<Failure | undefined> {
+  const metadata = new Metadata({ waitForReady: true });
+  const asIs = (message: Buffer): Buffer => message;
+  const options = { deadline: Date.now() + ms };
+  return new Promise((resolve) => {
+    client.makeUnaryRequest("/test.v1.EchoService/Echo", asIs, asIs, Buffer.from("hi"), metadata, options, (error) =>
+      resolve(error ?? undefined),
+    );
+  });
 }
 
 /** A slice of the Service shop/orders with one pod. */
@@ -138,13 +159,21 @@ describe("a channel of grpc-js", () => {
   ])("fails the RPCs of %s with what is wrong", async (target, message) => {
     registerResolvers({ kubernetes: { apiServer: apiServerAt("http://127.0.0.1:1") } });
     for (const options of [withPolicy("round_robin"), withPolicy("pick_first"), {}]) {
-      const { call } = createEchoCaller(target, options);
-      for (let rpc = 0; rpc < 2; rpc++) {
-        const failure = await call();
-        expect(failure).toMatchObject({ code: status.UNAVAILABLE });
-        expect(failure?.details).toContain(`${target}: its endpoints could not be learnt: ${message}`);
-      }
+      const caller = createEchoCaller(target, options);
+      const failures = [await callWaiting(caller), await caller.call(), await caller.call(), await callWaiting(caller)];
+      const details = expect.stringContaining(`${target}: ${message}`);
+      for (const failure of failures) expect(failure).toMatchObject({ code: status.UNAVAILABLE, details });
     }
+  });
+
+  test("lets RPCs wait for ready while a DNS server is away", async () => {
+    registerResolvers({ dns: { lookup: () => Promise.reject(new Error("no DNS")) } });
+    const caller = createEchoCaller("evenkeel-dns:///orders:80", withPolicy("round_robin"));
+    expect(await caller.call()).toMatchObject({
+      code: status.UNAVAILABLE,
+      details: "evenkeel-dns:///orders:80: its endpoints could not be learnt: DNS look-up of orders failed: no DNS",
+    });
+    expect(await callWaiting(caller, 100)).toMatchObject({ code: status.DEADLINE_EXCEEDED });
   });
 
   test("fails RPCs with what the API server says", async () => {
@@ -158,8 +187,8 @@ describe("a channel of grpc-js", () => {
   });
 
   test("fails RPCs where no policy of the service config can be used, instead of taking pick_first", async () => {
-    const { call } = createEchoCaller("static:///127.0.0.1:1", withPolicy("nope"));
-    for (let rpc = 0; rpc < 2; rpc++) {
+    const caller = createEchoCaller("static:///127.0.0.1:1", withPolicy("nope"));
+    for (const call of [() => callWaiting(caller), caller.call, caller.call]) {
       expect(await call()).toMatchObject({
         code: status.UNAVAILABLE,
         details:

@@ -1,7 +1,16 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { resolved, uriOf } from "../../test-helpers/targets.ts";
 import { staticTarget } from "./static-target.ts";
 import { defaultAuthority } from "./target-type.ts";
+
+test("a target is taken apart once, however many connections ask for its authority", () => {
+  const parse = vi.fn(staticTarget.parse);
+  const uri = uriOf("static:///10.0.0.1:80,10.0.0.2:80");
+  for (let connection = 0; connection < 3; connection++) {
+    expect(defaultAuthority({ scheme: "static", parse }, uri)).toBe("10.0.0.1:80");
+  }
+  expect(parse).toHaveBeenCalledTimes(1);
+});
 
 describe("static:///", () => {
   test.each([
@@ -25,6 +34,7 @@ describe("static:///", () => {
   ])("%s is malformed", (target, message) => {
     expect(() => staticTarget.parse(uriOf(target))).toThrow(TypeError);
     expect(() => staticTarget.parse(uriOf(target))).toThrow(message);
+    expect(() => staticTarget.parse(uriOf(target))).not.toThrow("{host, port}");
     expect(defaultAuthority(staticTarget, uriOf(target))).toBe(uriOf(target).path);
   });
 });

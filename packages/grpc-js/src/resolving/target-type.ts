@@ -14,8 +14,19 @@ export interface ParsedTarget {
   resolver(): ResolverFactory;
 }
 
-/** What `:authority` and TLS server names are made of. A malformed target gets some: its RPCs fail, its channel is made. */
+const authorities = new WeakMap<experimental.GrpcUri, string>();
+
+/**
+ * What `:authority` and TLS server names are made of; grpc-js asks for each connection. A malformed target gets some: its
+ * RPCs fail, its channel is made.
+ */
 export function defaultAuthority(type: TargetType, uri: experimental.GrpcUri): string {
+  const authority = authorities.get(uri) ?? authorityOf(type, uri);
+  authorities.set(uri, authority);
+  return authority;
+}
+
+function authorityOf(type: TargetType, uri: experimental.GrpcUri): string {
   try {
     return type.parse(uri).target.authority;
   } catch {
