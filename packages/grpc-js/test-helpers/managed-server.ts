@@ -3,6 +3,8 @@ import {
   credentials,
   Server,
   ServerCredentials,
+  type ServerOptions,
+  type ServerWritableStream,
   type ServiceDefinition,
   type ServiceError,
 } from "@grpc/grpc-js";
@@ -33,8 +35,8 @@ export const serverCredentials = (secure: boolean, mutual = false): ServerCreden
     : ServerCredentials.createInsecure();
 
 /** One whose unary RPC answers with what it got. */
-export function createServer(): Server {
-  const server = new Server();
+export function createServer(options?: ServerOptions): Server {
+  const server = new Server(options);
   server.addService(testService, {
     unary: (call: { request: Buffer }, callback: (error: null, response: Buffer) => void) =>
       callback(null, call.request),
@@ -85,3 +87,40 @@ export function callUnary(client: Client, request = "hello"): Promise<string> {
     );
   });
 }
+
+/** An open server stream. */
+export interface OpenStream {
+  readonly messages: readonly string[];
+  /** Of the status at its end. */
+  readonly code: Promise<number>;
+  cancel(): void;
+}
+
+/** An RPC to the server-streaming method. */
+export function openStream(client: Client): OpenStream {
+  const call = client.makeServerStreamRequest(testService.stream.path, bytes, bytes, Buffer.of());
+  const messages: string[] = [];
+  call.on("data", (message: Buffer) => messages.push(String(message)));
+  call.on("error", () => {});
+  const code = new Promise<number>((resolve) => call.on("status", (status) => resolve(status.code)));
+  return { messages, code, cancel: () => call.cancel() };
+}
+
+/** Replaces the handlers by some whose RPCs the test ends; streams say "begun" first. */
+export function holdRpcs(server: Server): { readonly streams: StreamCall[]; readonly unary: (() => void)[] } {
+  const streams: StreamCall[] = [];
+  const unary: (() => void)[] = [];
+  server.removeService(testService);
+  server.addService(testService, {
+    unary(call: { request: Buffer }, callback: (error: null, response: Buffer) => void) {
+      unary.push(() => callback(null, call.request));
+    },
+    stream(call: StreamCall) {
+      streams.push(call);
+      call.write(Buffer.from("begun"));
+    },
+  });
+  return { streams, unary };
+}
+
+type StreamCall = ServerWritableStream<Buffer, Buffer>;

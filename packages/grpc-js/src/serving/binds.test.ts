@@ -1,9 +1,14 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { hasSubscribers } from "node:diagnostics_channel";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import http2 from "node:http2";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createLifecycle } from "@evenkeel/server";
-import { logVerbosity, type ServerUnaryCall, setLogVerbosity } from "@grpc/grpc-js";
+import { logVerbosity, type Server, type ServerUnaryCall, setLogVerbosity } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { connectRaw, until } from "../../../server/test-helpers/raw-client.ts";
 import {
@@ -11,6 +16,8 @@ import {
   callUnary,
   createClient,
   createServer,
+  holdRpcs,
+  openStream,
   serverCredentials,
   testService,
 } from "../../test-helpers/managed-server.ts";
@@ -165,24 +172,84 @@ describe("a bind", () => {
   });
 });
 
-describe("other servers", () => {
-  /** In the shape of nice-grpc: a server of grpc-js is made by `listen()`. */
-  function niceServer() {
-    const server = createServer();
-    const calls: string[] = [];
-    return {
-      calls,
-      listen: (address: string): Promise<number> => bind(server, { address }),
-      async shutdown(): Promise<void> {
-        calls.push("shutdown");
-      },
-      forceShutdown(): void {
-        calls.push("forceShutdown");
-        server.forceShutdown();
-      },
-    };
-  }
+describe("a bind leaves nothing behind", () => {
+  const isWatching = (): boolean => hasSubscribers("tracing:net.server.listen:asyncStart");
 
+  test("when it succeeds, fails, or throws", async () => {
+    setLogVerbosity(logVerbosity.NONE);
+    onTestFinished(() => setLogVerbosity(logVerbosity.ERROR));
+    const { server } = createManaged();
+    const bound = bind(server);
+    expect(isWatching()).toBe(true);
+    const port = await bound;
+    expect(isWatching()).toBe(false);
+    const other = createManaged();
+    await expect(bind(other.server, { address: `127.0.0.1:${port}` })).rejects.toThrow(/EADDRINUSE/);
+    expect(isWatching()).toBe(false);
+    expect(() => server.bindAsync(5 as unknown as string, serverCredentials(false), () => {})).toThrow(TypeError);
+    expect(isWatching()).toBe(false);
+  });
+
+  test("when it returns a promise", async () => {
+    const nice = niceServer();
+    manageGrpcServer(nice, { readinessDelayMs: 0 });
+    onTestFinished(() => nice.forceShutdown());
+    await nice.listen("127.0.0.1:0");
+    expect(isWatching()).toBe(false);
+    await expect(nice.listen("%%::")).rejects.toThrow();
+    expect(isWatching()).toBe(false);
+  });
+});
+
+test("bindAsync() without a callback throws as grpc-js's own", async () => {
+  const bindAsync = (server: Server): unknown => Reflect.apply(server.bindAsync, server, ["127.0.0.1:0", credentials]);
+  const credentials = serverCredentials(false);
+  const { server } = createManaged();
+  for (const each of [createServer(), server]) expect(() => bindAsync(each)).toThrow("callback must be a function");
+});
+
+test("of a path that is bound already says so, as without a lifecycle", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "evenkeel-"));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const { server } = createManaged();
+  const address = `unix:${join(folder, "socket")}`;
+  const port = await bind(server, { address });
+  expect(await bind(server, { address })).toBe(port);
+});
+
+test("two binds of one port that are under way when the shutdown begins both say why they fail", async () => {
+  const { server, lifecycle } = createManaged({ readinessDelayMs: 60_000 });
+  const address = `127.0.0.1:${await freePort()}`;
+  const binds = Promise.allSettled([bind(server, { address }), bind(server, { address })]);
+  const shutdown = lifecycle.shutdown();
+  for (const outcome of await binds) {
+    expect(outcome).toMatchObject({
+      reason: { message: expect.stringMatching(/^cannot bind a port: .* shutting down/) },
+    });
+  }
+  await Promise.all([shutdown, lifecycle.shutdown({ force: true })]);
+});
+
+/** In the shape of nice-grpc: a server of grpc-js is made by `listen()`. */
+function niceServer() {
+  const server = createServer();
+  const calls: string[] = [];
+  return {
+    calls,
+    server,
+    listen: (address: string): Promise<number> => bind(server, { address }),
+    async shutdown(): Promise<void> {
+      calls.push("shutdown");
+      await new Promise((resolve) => server.tryShutdown(resolve));
+    },
+    forceShutdown(): void {
+      calls.push("forceShutdown");
+      server.forceShutdown();
+    },
+  };
+}
+
+describe("other servers", () => {
   /** In the shape of NestJS: errors of `listen()` go to its callback. */
   function nestServer() {
     const server = createServer();
@@ -190,10 +257,11 @@ describe("other servers", () => {
     let port = 0;
     return {
       calls,
+      server,
       port: () => port,
       async listen(callback: (error?: unknown) => void): Promise<void> {
         try {
-          port = await bind(server);
+          port ||= await bind(server);
           callback();
         } catch (error) {
           callback(error);
@@ -215,7 +283,7 @@ describe("other servers", () => {
     expect(opened(lifecycle)).toBe(1);
     lifecycle.onShutdown(() => void server.calls.push("hook"));
     await server.shutdown();
-    expect([server.calls, lifecycle.phase]).toEqual([["forceShutdown", "hook"], "closed"]);
+    expect([server.calls, lifecycle.phase]).toEqual([["shutdown", "hook"], "closed"]);
     await expect(server.listen("127.0.0.1:0")).rejects.toThrow(/shutting down/);
   });
 
@@ -235,6 +303,19 @@ describe("other servers", () => {
     expect(await listen()).toMatchObject({ message: expect.stringMatching(/shutting down/) });
   });
 
+  test("NestJS's that says it is bound, while the port that was is closing, fails to bind", async () => {
+    const server = nestServer();
+    const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0 });
+    onTestFinished(() => lifecycle.shutdown({ force: true }));
+    const { streams } = holdRpcs(server.server);
+    const listen = () => new Promise<unknown>((resolve) => void server.listen(resolve));
+    await listen();
+    openStream(createClient(server.port(), false, onTestFinished));
+    await until("the stream", () => streams.length === 1);
+    server.server.unbind(`127.0.0.1:${server.port()}`);
+    expect(await listen()).toMatchObject({ message: expect.stringMatching(/^the server says that it is bound/) });
+  });
+
   test("that say they are bound while no server of node:http2 listens fail to bind", async () => {
     const server = {
       bindAsync: (_: string, __: unknown, callback: (error: null, port: number) => void) => callback(null, 5000),
@@ -249,6 +330,42 @@ describe("other servers", () => {
     const nice = { ...niceServer(), listen: async () => 5000 };
     manageGrpcServer(nice);
     await expect(nice.listen()).rejects.toThrow(/^the server says that it is bound/);
+  });
+
+  test.each(["tcp", "unix"])("that say they are bound to what is not open any more fail to bind: %s", async (kind) => {
+    const folder = await mkdtemp(join(tmpdir(), "evenkeel-"));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const address = kind === "tcp" ? `127.0.0.1:${await freePort()}` : `unix:${join(folder, "socket")}`;
+    const nice = niceServer();
+    const { listen } = nice;
+    let port: Promise<number> | undefined;
+    nice.listen = () => {
+      port ??= listen(address);
+      return port;
+    };
+    manageGrpcServer(nice, { readinessDelayMs: 0 });
+    onTestFinished(() => nice.server.forceShutdown());
+    expect(await nice.listen(address)).toBe(await nice.listen(address));
+    nice.server.unbind(address);
+    await new Promise(setImmediate); // its "close" has come by then
+    await expect(nice.listen(address)).rejects.toThrow(/^the server says that it is bound/);
+  });
+
+  test("that begin to listen with others, of node:net and node:http: those are left alone", async () => {
+    const nice = niceServer();
+    const { listen } = nice;
+    const others = [createTcpServer(), createHttpServer()];
+    nice.listen = (address) => {
+      for (const other of others) other.listen(0, "127.0.0.1");
+      return listen(address);
+    };
+    const lifecycle = manageGrpcServer(nice, { readinessDelayMs: 0 });
+    onTestFinished(() => {
+      for (const other of others) other.close();
+    });
+    await connect(await nice.listen("127.0.0.1:0"));
+    await lifecycle.shutdown();
+    expect([opened(lifecycle), ...others.map(({ listening }) => listening)]).toEqual([1, true, true]);
   });
 
   test("twice, or what is none, is refused", () => {

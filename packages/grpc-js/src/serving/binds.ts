@@ -1,4 +1,4 @@
-import type { Method } from "./grpc-server.ts";
+import type { Method, ServerMethods } from "./grpc-server.ts";
 import { type AnyHttp2Server, ListenWatch, stopListening } from "./listen-watch.ts";
 
 /** What takes care of the servers of node:http2 behind a gRPC server. */
@@ -25,16 +25,18 @@ export class Binds {
     return this.#hasListened;
   }
 
-  /** Calls `bind`, a method that takes a callback as its last argument, or returns a promise, or both. */
-  run(bind: Method, args: readonly unknown[]): unknown {
-    const callback = args.at(-1);
+  /**
+   * Calls `bind`. One that answers by callback gets it as its last argument, and may return a promise as well.
+   */
+  run(bind: Method, args: readonly unknown[], answersBy: ServerMethods["answersBy"]): unknown {
     const refusal = this.#taker.refusal();
-    if (typeof callback === "function") {
-      if (refusal === undefined) return this.#runWithCallback(bind, args.slice(0, -1), callback as Method);
-      process.nextTick(callback, refusal, 0);
-      return undefined;
-    }
-    return refusal === undefined ? this.#runForPromise(bind, args) : Promise.reject(refusal);
+    if (answersBy === "promise")
+      return refusal === undefined ? this.#runForPromise(bind, args) : Promise.reject(refusal);
+    const callback = args.at(-1);
+    if (typeof callback !== "function") return bind(...args); // it says what is wrong
+    if (refusal === undefined) return this.#runWithCallback(bind, args.slice(0, -1), callback as Method);
+    process.nextTick(callback, refusal, 0);
+    return undefined;
   }
 
   #runWithCallback(bind: Method, args: readonly unknown[], callback: Method): unknown {
@@ -76,10 +78,10 @@ export class Binds {
       }
     });
     const end = (port: unknown): unknown => {
-      if (failure !== undefined || taken > 0 || this.#listensOn(port)) return failure;
-      return new Error(
-        "the server says that it is bound, but no server of node:http2 has begun to listen within the call: @evenkeel/grpc-js does not know how this server listens, and cannot manage its connections",
-      );
+      if (failure === undefined && (taken > 0 || this.#listensOn(port))) return undefined;
+      const unseen =
+        "the server says that it is bound, but no server of node:http2 has begun to listen within the call: @evenkeel/grpc-js does not know how this server listens, and cannot manage its connections";
+      return this.#taker.refusal() ?? failure ?? new Error(unseen);
     };
     return { watch, end };
   }
@@ -92,6 +94,7 @@ export class Binds {
 
   /** grpc-js binds an address that is bound already by saying so. A path has no port of its own. */
   #listensOn(port: unknown): boolean {
+    if (typeof port !== "number") return false; // of NestJS, which binds once
     return [...this.#servers].some((server) => {
       const address = server.address();
       return typeof address === "string" || address?.port === port;

@@ -1,5 +1,3 @@
-import { Server as TcpServer } from "node:net";
-
 /** A `Server` of grpc-js. */
 export interface GrpcJsServer {
   bindAsync(address: string, credentials: never, callback: (error: Error | null, port: number) => void): void;
@@ -26,8 +24,9 @@ export type ManageableGrpcServer = GrpcJsServer | NiceGrpcServer | NestGrpcServe
 
 /** The names of a server's methods. */
 export interface ServerMethods {
-  /** Takes a callback behind its other arguments, which gets an error or a port, or returns a promise of its port. */
   readonly bind: "bindAsync" | "listen";
+  /** How `bind` tells an error or a port: by a callback behind its other arguments, or by the promise it returns. */
+  readonly answersBy: "callback" | "promise";
   /** Takes a callback, which gets an error, or returns a promise. */
   readonly shutdown: "tryShutdown" | "shutdown" | "close";
   /** Releases what the server holds, and ends its connections at once, or may do so. */
@@ -35,16 +34,18 @@ export interface ServerMethods {
 }
 
 const kinds: readonly { readonly methods: ServerMethods; readonly alsoHas: readonly string[] }[] = [
-  { methods: { bind: "bindAsync", shutdown: "tryShutdown", end: "forceShutdown" }, alsoHas: [] },
-  { methods: { bind: "listen", shutdown: "shutdown", end: "forceShutdown" }, alsoHas: [] },
-  { methods: { bind: "listen", shutdown: "close", end: "close" }, alsoHas: ["addHandler"] },
+  { methods: { bind: "bindAsync", answersBy: "callback", shutdown: "tryShutdown", end: "forceShutdown" }, alsoHas: [] },
+  { methods: { bind: "listen", answersBy: "promise", shutdown: "shutdown", end: "forceShutdown" }, alsoHas: [] },
+  { methods: { bind: "listen", answersBy: "callback", shutdown: "close", end: "close" }, alsoHas: ["addHandler"] },
 ];
 
 /** @throws TypeError when it is no `ManageableGrpcServer`. */
 export function methodsOf(server: unknown): ServerMethods {
   const has = (name: string): boolean => typeof (server as Record<string, unknown>)[name] === "function";
-  if (typeof server === "object" && server !== null && !(server instanceof TcpServer)) {
-    const kind = kinds.find(({ methods, alsoHas }) => [...Object.values(methods), ...alsoHas].every(has));
+  if (typeof server === "object" && server !== null) {
+    const kind = kinds.find(({ methods: { bind, shutdown, end }, alsoHas }) =>
+      [bind, shutdown, end, ...alsoHas].every(has),
+    );
     if (kind !== undefined) return kind.methods;
   }
   const name = typeof server === "object" && server !== null ? server.constructor?.name : typeof server;

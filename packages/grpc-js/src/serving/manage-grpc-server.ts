@@ -1,8 +1,10 @@
 import { createLifecycle, type Lifecycle, type LifecycleOptions } from "@evenkeel/server";
 import { Binds } from "./binds.ts";
-import { type ManageableGrpcServer, type Method, methodsOf, replaceMethod } from "./grpc-server.ts";
+import { type ManageableGrpcServer, methodsOf, replaceMethod } from "./grpc-server.ts";
 import { type GrpcServerLifecycle, LifecycleView, refuseStreamAge } from "./grpc-server-lifecycle.ts";
 import { checkHealthOptions, endHealthWatches, type HealthOptions, tieHealth } from "./health.ts";
+import { answerPingsOfClosed } from "./keepalive-pings.ts";
+import { DrainTime, replaceShutdown } from "./own-end.ts";
 import { showTlsSockets } from "./tls-session.ts";
 
 /** Options of `manageGrpcServer()`: those of `createLifecycle()` of `@evenkeel/server`, and `health`. */
@@ -16,7 +18,10 @@ const managed = new WeakSet<object>();
 /**
  * Gives a gRPC server a lifecycle: its connections are retired in two phases (RFC 9113, section 6.8), at a maximum age
  * and in a shutdown, so that no RPC is lost, where grpc-js sends both GOAWAYs at once. Call it before the server binds:
- * nothing public shows the connections of a port that is bound already.
+ * nothing public shows the connections of a port that is bound already, nor those of `createConnectionInjector()`. They
+ * end as without a lifecycle: at the end of the shutdown the server's own `tryShutdown()` or `shutdown()` runs, for what
+ * is left of `drainTimeoutMs`. A shutdown that finds open ports or connections though no bind was seen tells so by a
+ * process warning, EVENKEEL_UNMANAGED. (NestJS's `close()` ends them as its option `gracefulShutdown` says.)
  *
  * From then on the server's own `tryShutdown()`, and nice-grpc's `shutdown()` and NestJS's `close()`, are
  * `lifecycle.shutdown()`, and `forceShutdown()` forces it. The shutdown ends the server itself when the connections are
@@ -27,7 +32,8 @@ const managed = new WeakSet<object>();
  * are ended then.
  *
  * grpc-js's own `grpc.max_connection_age_ms` and `grpc.max_connection_idle_ms`, and its methods `unbind()` and `drain()`,
- * still end connections with both GOAWAYs at once: leave them unset, and uncalled.
+ * still end connections with both GOAWAYs at once: leave them unset, and uncalled. Its keepalive
+ * (`grpc.keepalive_time_ms`) works, but looks after a connection no longer once that is retired.
  *
  * @throws TypeError for what is no such server, TypeError or RangeError that names the option and what it allows, Error
  * when the server is managed already.
@@ -50,11 +56,13 @@ export function manageGrpcServer(
     take(http2Server) {
       lifecycle.manage(http2Server);
       showTlsSockets(http2Server);
+      answerPingsOfClosed(http2Server);
       endHealthWatches(http2Server, lifecycle.draining);
     },
   });
-  const bind = replaceMethod(server, methods.bind, (...args) => binds.run(bind, args));
-  replaceShutdown(server, methods, lifecycle, () => binds.hasListened);
+  const bind = replaceMethod(server, methods.bind, (...args) => binds.run(bind, args, methods.answersBy));
+  const drainTime = new DrainTime(lifecycle, options);
+  replaceShutdown({ server, methods, lifecycle, drainTime, hasListened: () => binds.hasListened });
   return new LifecycleView(lifecycle);
 }
 
@@ -66,36 +74,4 @@ function createFrom(options: ManageGrpcServerOptions): Lifecycle {
   if (health !== undefined) checkHealthOptions(health);
   refuseStreamAge(lifecycleOptions);
   return createLifecycle(lifecycleOptions);
-}
-
-/** Puts the server's own end into the lifecycle's shutdown, and the shutdown in the place of the server's. */
-function replaceShutdown(
-  server: ManageableGrpcServer,
-  methods: ReturnType<typeof methodsOf>,
-  lifecycle: Lifecycle,
-  hasListened: () => boolean,
-): void {
-  let ended = false;
-  const shutDown = (): Promise<void> => lifecycle.shutdown({ force: !hasListened() }); // else nobody is to learn of it
-  const shutdown: Method = replaceMethod(server, methods.shutdown, (...args) => {
-    // also for hooks of the shutdown, which waits for them
-    if (ended) return shutdown(...args);
-    const [callback] = args;
-    if (typeof callback !== "function") return shutDown();
-    shutDown().then(() => callback(), callback as Method);
-    return undefined;
-  });
-  const end: Method =
-    methods.end === methods.shutdown
-      ? shutdown
-      : replaceMethod(server, methods.end, () => {
-          void lifecycle.shutdown({ force: true });
-          ended = true;
-          return end();
-        });
-  lifecycle.onShutdown(async () => {
-    if (ended) return;
-    ended = true;
-    await end();
-  });
 }

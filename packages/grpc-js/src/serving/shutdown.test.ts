@@ -1,4 +1,4 @@
-import { Server, type ServerWritableStream } from "@grpc/grpc-js";
+import { Server } from "@grpc/grpc-js";
 import { HealthImplementation, service as healthService, type ServingStatus } from "grpc-health-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { goawaysOf } from "../../../server/test-helpers/goaways.ts";
@@ -8,8 +8,9 @@ import {
   callUnary,
   createClient,
   createServer,
+  holdRpcs,
+  openStream,
   serverCredentials,
-  testService,
 } from "../../test-helpers/managed-server.ts";
 import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
 
@@ -23,32 +24,6 @@ function createManaged(options: ManageGrpcServerOptions = {}) {
 const tryShutdown = (server: Server): Promise<Error | undefined> =>
   new Promise((resolve) => server.tryShutdown(resolve));
 
-/** A server stream. Its end is its status code. */
-function openStream(port: number) {
-  const client = createClient(port, false, onTestFinished);
-  const { path, requestSerialize, responseDeserialize } = testService.stream;
-  const call = client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, Buffer.of());
-  const messages: string[] = [];
-  call.on("data", (message: Buffer) => messages.push(String(message)));
-  call.on("error", () => {});
-  const code = new Promise<number>((resolve) => call.on("status", (status) => resolve(status.code)));
-  return { messages, code };
-}
-
-/** With handlers of streams that the test ends. */
-function withStreams(server: Server): { calls: ServerWritableStream<Buffer, Buffer>[] } {
-  const calls: ServerWritableStream<Buffer, Buffer>[] = [];
-  server.removeService(testService);
-  server.addService(testService, {
-    unary: () => {},
-    stream(call: ServerWritableStream<Buffer, Buffer>) {
-      calls.push(call);
-      call.write(Buffer.from("begun"));
-    },
-  });
-  return { calls };
-}
-
 describe("a shutdown", () => {
   test.each<[string, (managed: ReturnType<typeof createManaged>) => Promise<unknown>]>([
     ["shutdown()", ({ lifecycle }) => lifecycle.shutdown()],
@@ -58,7 +33,7 @@ describe("a shutdown", () => {
   ])("by %s: in order, in two phases, and streams finish", async (_, end) => {
     const managed = createManaged();
     const { server, lifecycle } = managed;
-    const { calls } = withStreams(server);
+    const { streams } = holdRpcs(server);
     const port = await bind(server);
     const log: string[] = [];
     lifecycle.onPhase((phase) => log.push(phase));
@@ -67,17 +42,17 @@ describe("a shutdown", () => {
       await tryShutdown(server); // it has ended, so this does not wait for the hook
     });
     lifecycle.draining.addEventListener("abort", () => log.push("signal"));
-    const stream = openStream(port);
+    const stream = openStream(createClient(port, false, onTestFinished));
     const raw = await connectRaw(port, false);
     onTestFinished(() => raw.end());
     raw.begin();
-    await until("the stream", () => calls.length === 1 && raw.of("SETTINGS").length >= 2);
+    await until("the stream", () => streams.length === 1 && raw.of("SETTINGS").length >= 2);
     const ended = end(managed);
     await until("the final GOAWAY", () => raw.ended);
     expect(goawaysOf(raw)).toEqual([`GOAWAY ${2 ** 31 - 1}`, "PING", "GOAWAY 0"]);
     expect(lifecycle.phase).toBe("draining");
-    calls[0]?.write(Buffer.from("finished"));
-    calls[0]?.end();
+    streams[0]?.write(Buffer.from("finished"));
+    streams[0]?.end();
     await ended;
     expect([stream.messages, await stream.code]).toEqual([["begun", "finished"], 0]);
     expect(log).toEqual(["notReady", "draining", "signal", "hook, connections 0", "closed"]);
@@ -87,9 +62,9 @@ describe("a shutdown", () => {
 
   test("that outlasts its drainTimeoutMs cuts what is left, and ends grpc-js's server", async () => {
     const { server, lifecycle } = createManaged({ drainTimeoutMs: 20 });
-    const { calls } = withStreams(server);
-    const stream = openStream(await bind(server));
-    await until("the stream", () => calls.length === 1);
+    const { streams } = holdRpcs(server);
+    const stream = openStream(createClient(await bind(server), false, onTestFinished));
+    await until("the stream", () => streams.length === 1);
     await lifecycle.shutdown();
     expect(await stream.code).not.toBe(0);
     const bindAsync = Server.prototype.bindAsync.bind(server);
@@ -110,9 +85,9 @@ describe("a shutdown", () => {
     ],
   ])("by %s is forced", async (_, end) => {
     const managed = createManaged({ readinessDelayMs: 60_000, drainTimeoutMs: 60_000 });
-    const { calls } = withStreams(managed.server);
-    const stream = openStream(await bind(managed.server));
-    await until("the stream", () => calls.length === 1);
+    const { streams } = holdRpcs(managed.server);
+    const stream = openStream(createClient(await bind(managed.server), false, onTestFinished));
+    await until("the stream", () => streams.length === 1);
     let hooks = 0;
     managed.lifecycle.onShutdown(() => void hooks++);
     end(managed);
@@ -139,6 +114,40 @@ describe("a shutdown", () => {
     await bind(server);
     lifecycle.onShutdown(() => Promise.reject(new Error("hook failed")));
     expect(await tryShutdown(server)).toMatchObject({ errors: [{ message: "hook failed" }] });
+  });
+});
+
+describe("forceShutdown()", () => {
+  test("ends grpc-js's server once", async () => {
+    const server = createServer();
+    const calls: string[] = [];
+    for (const name of ["forceShutdown", "tryShutdown"] as const) {
+      const own: (...args: never) => void = server[name];
+      server[name] = (...args: unknown[]) => {
+        calls.push(name);
+        Reflect.apply(own, server, args);
+      };
+    }
+    const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0 });
+    await bind(server);
+    server.forceShutdown();
+    await lifecycle.shutdown();
+    expect(calls).toEqual(["forceShutdown"]);
+  });
+
+  test("leaves the error of a hook to those who call shutdown()", async () => {
+    const rejections: unknown[] = [];
+    const collect = (reason: unknown): void => void rejections.push(reason);
+    process.prependListener("unhandledRejection", collect);
+    onTestFinished(() => void process.off("unhandledRejection", collect));
+    const { server, lifecycle } = createManaged();
+    await bind(server);
+    lifecycle.onShutdown(() => Promise.reject(new Error("hook failed")));
+    server.forceShutdown();
+    await until("the end", () => lifecycle.phase === "closed");
+    await new Promise(setImmediate); // unhandled rejections are told by then
+    expect(rejections).toEqual([]);
+    await expect(lifecycle.shutdown()).rejects.toMatchObject({ errors: [{ message: "hook failed" }] });
   });
 });
 

@@ -11,6 +11,9 @@ export function showTlsSockets(server: AnyHttp2Server): void {
   server.on("session", (session: ServerHttp2Session) => {
     if (session.encrypted !== true || session.socket instanceof TLSSocket) return;
     const socket = new Proxy(session.socket, { getPrototypeOf: () => TLSSocket.prototype });
-    Object.defineProperty(session, "socket", { configurable: true, value: socket });
+    // as node has it: none once the session is destroyed, where the stand-in's properties throw
+    const own = (): unknown => Reflect.get(Object.getPrototypeOf(session), "socket", session);
+    const get = (): unknown => (own() === undefined ? undefined : socket);
+    Object.defineProperty(session, "socket", { configurable: true, get });
   });
 }
