@@ -19,6 +19,7 @@ class FakeSession extends EventEmitter {
   readonly pings: ((error: Error | null) => void)[] = [];
   ping(callback: (error: Error | null) => void): boolean {
     if (this.destroyed) throw new Error("ERR_HTTP2_INVALID_SESSION");
+    if (this.closed) throw new Error("node sends none, and says so only to the callback");
     this.pings.push(callback);
     return true;
   }
@@ -291,7 +292,7 @@ test("an idle connection is retired, one with a stream is not, and streams are c
   expect(summary(events).at(-1)).toEqual(["retiring", "idle"]);
 });
 
-test("a silent client is PINGed, then its socket destroyed, in whatever state the connection is", async () => {
+test("a silent client is PINGed, then its socket destroyed, also when it is told to go", async () => {
   for (const retires of [false, true]) {
     const { clock, session, socket, connection, events } = bench({ keepaliveTimeMs: 10_000 });
     session.open();
@@ -309,6 +310,26 @@ test("a silent client is PINGed, then its socket destroyed, in whatever state th
     expect(clock.pending).toBe(0);
   }
 });
+
+test.each(["the final GOAWAY", "the client's GOAWAY"])(
+  "after %s no PING can go out, and none is missed: streams take their time",
+  async (what) => {
+    const { clock, session, socket, connection } = bench({ keepaliveTimeMs: 10_000, maxConnectionAgeGraceMs: 60_000 });
+    session.open();
+    if (what === "the client's GOAWAY") session.closed = true;
+    connection.retire("requested");
+    session.pings[0]?.(null);
+    expect(connection.snapshot().state).toBe("draining");
+    for (let round = 0; round < 5; round++) {
+      clock.tick(11_000);
+      await eventLoopTurns();
+      expect(socket.destroyed).toBe(false);
+    }
+    clock.tick(5_000);
+    await eventLoopTurns();
+    expect(socket.destroyed).toBe(true); // by the grace
+  },
+);
 
 test("a client that pings too often is told, gets no notice, and its streams finish", () => {
   const self = bench({ minPingIntervalMs: 1_000 });

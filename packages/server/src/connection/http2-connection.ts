@@ -185,12 +185,15 @@ export class Http2Connection implements Connection {
     retirement.drain({ kind: "needless" });
   }
 
-  #sendKeepalivePing(): void {
+  /** A destroyed session has nothing to wait for: its socket should be gone. */
+  #sendKeepalivePing(): boolean {
     const { session } = this.#init;
-    if (session.destroyed) return;
+    if (session.destroyed) return true;
+    if (session.closed) return false; // node would send none
     session.ping((error) => {
       if (error === null) this.#pingsAnswered++;
     });
+    return true;
   }
 
   #sessionIsClosing(): boolean {

@@ -9,16 +9,20 @@ interface Link {
   readonly keepalive: Keepalive;
   readonly log: string[];
   bytesRead: number;
+  canPing: boolean;
 }
 
 function start(keepaliveTimeMs = 1_000): Link {
   const clock = new FakeClock();
   const settings = { keepaliveTimeMs, keepaliveTimeoutMs: 200, clock };
   const log: string[] = [];
-  const link = { clock, settings, log, bytesRead: 0 };
+  const link = { clock, settings, log, bytesRead: 0, canPing: true };
   const keepalive = new Keepalive(settings, {
     bytesRead: () => link.bytesRead,
-    sendPing: () => log.push("ping"),
+    sendPing: () => {
+      log.push(link.canPing ? "ping" : "no ping");
+      return link.canPing;
+    },
     onDead: () => log.push("dead"),
   });
   return Object.assign(link, { keepalive });
@@ -55,6 +59,21 @@ test("whatever it sends is a sign of life, before the PING and after it", async 
   expect(link.log).toEqual(["ping"]);
   link.clock.tick(1);
   expect(link.log).toEqual(["ping", "ping"]);
+});
+
+test("a peer that cannot be asked is not dead, and is asked when it can be", async () => {
+  const link = start();
+  link.canPing = false;
+  for (let round = 0; round < 3; round++) {
+    link.clock.tick(1_000);
+    await eventLoopTurns();
+  }
+  expect(link.log).toEqual(["no ping", "no ping", "no ping"]);
+  link.canPing = true;
+  link.clock.tick(1_000);
+  link.clock.tick(200);
+  await eventLoopTurns();
+  expect(link.log.slice(3)).toEqual(["ping", "dead"]);
 });
 
 test("what has arrived while this process was busy counts", async () => {

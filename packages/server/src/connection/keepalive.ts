@@ -11,14 +11,16 @@ export interface KeepaliveSettings {
 export interface KeepaliveLink {
   /** Bytes read from the peer so far. */
   bytesRead(): number;
-  sendPing(): void;
+  /** @returns false where none can be sent, so that silence proves nothing */
+  sendPing(): boolean;
   /** The peer has been silent since the PING. */
   onDead(): void;
 }
 
 /**
  * Finds peers that are gone without a word (gRFC A8): a PING when nothing was read for `keepaliveTimeMs`, and the end
- * when nothing was read after it, not even its answer. Looks at a counter now and then instead of at every frame.
+ * when nothing was read after it, not even its answer. Looks at a counter now and then instead of at every frame. A peer
+ * that cannot be sent a PING, since node sends none after the final GOAWAY, is left to the limits of the retirement.
  */
 export class Keepalive {
   readonly #settings: KeepaliveSettings;
@@ -60,7 +62,10 @@ export class Keepalive {
   }
 
   #ping(): void {
-    this.#link.sendPing();
+    if (!this.#link.sendPing()) {
+      this.#watch();
+      return;
+    }
     const { clock, keepaliveTimeoutMs } = this.#settings;
     const decide = (): void => {
       if (this.#hasRead()) this.#watch();
