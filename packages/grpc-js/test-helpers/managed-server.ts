@@ -8,7 +8,10 @@ import {
   type ServiceDefinition,
   type ServiceError,
 } from "@grpc/grpc-js";
+import { onTestFinished } from "vitest";
 import { cert, key } from "../../server/test-helpers/certificate.ts";
+import type { GrpcServerLifecycle } from "../src/serving/grpc-server-lifecycle.ts";
+import { type ManageGrpcServerOptions, manageGrpcServer } from "../src/serving/manage-grpc-server.ts";
 
 const bytes = (value: Buffer): Buffer => value;
 const codec = {
@@ -124,3 +127,19 @@ export function holdRpcs(server: Server): { readonly streams: StreamCall[]; read
 }
 
 type StreamCall = ServerWritableStream<Buffer, Buffer>;
+
+/** Manages a server until the test ends; a shutdown does not wait at first. */
+export function manage(server: Server, options: ManageGrpcServerOptions = {}): GrpcServerLifecycle {
+  const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
+  onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
+  return lifecycle;
+}
+
+/** A server that is managed, and bound nowhere yet. */
+export function createManaged(
+  options: ManageGrpcServerOptions = {},
+  serverOptions: ServerOptions = {},
+): { readonly server: Server; readonly lifecycle: GrpcServerLifecycle } {
+  const server = createServer(serverOptions);
+  return { server, lifecycle: manage(server, options) };
+}

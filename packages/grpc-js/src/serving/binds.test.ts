@@ -15,20 +15,14 @@ import {
   bind,
   callUnary,
   createClient,
+  createManaged,
   createServer,
   holdRpcs,
   openStream,
   serverCredentials,
   testService,
 } from "../../test-helpers/managed-server.ts";
-import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
-
-function createManaged(options: ManageGrpcServerOptions = {}) {
-  const server = createServer();
-  const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
-  onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
-  return { server, lifecycle };
-}
+import { manageGrpcServer } from "./manage-grpc-server.ts";
 
 /** A server of somebody else, that begins to listen now. */
 function listenUnrelated(): http2.Http2Server {

@@ -5,15 +5,15 @@ import type { ServerUnaryCall } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { goawaysOf } from "../../../server/test-helpers/goaways.ts";
 import { connectRaw, noticeLastStream, type RawClient, until } from "../../../server/test-helpers/raw-client.ts";
-import { bind, callUnary, createClient, createServer, testService } from "../../test-helpers/managed-server.ts";
-import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
-
-function createManaged(options: ManageGrpcServerOptions = {}) {
-  const server = createServer();
-  const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
-  onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
-  return { server, lifecycle };
-}
+import {
+  bind,
+  callUnary,
+  createClient,
+  createManaged,
+  createServer,
+  testService,
+} from "../../test-helpers/managed-server.ts";
+import { manageGrpcServer } from "./manage-grpc-server.ts";
 
 async function connect(port: number, secure = false): Promise<RawClient> {
   const client = await connectRaw(port, secure);

@@ -9,16 +9,11 @@ import {
   createClient,
   createServer,
   holdRpcs,
+  manage,
   openStream,
   serverCredentials,
 } from "../../test-helpers/managed-server.ts";
-import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
-
-function manage(server: Server, options: ManageGrpcServerOptions = {}) {
-  const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
-  onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
-  return lifecycle;
-}
+import { manageGrpcServer } from "./manage-grpc-server.ts";
 
 /** As nice-grpc has them. */
 const inShapeOfNice = (server: Server) => ({

@@ -7,19 +7,13 @@ import {
   bind,
   callUnary,
   createClient,
+  createManaged,
   createServer,
   holdRpcs,
   openStream,
   serverCredentials,
 } from "../../test-helpers/managed-server.ts";
-import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
-
-function createManaged(options: ManageGrpcServerOptions = {}) {
-  const server = createServer();
-  const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
-  onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
-  return { server, lifecycle };
-}
+import { manageGrpcServer } from "./manage-grpc-server.ts";
 
 const tryShutdown = (server: Server): Promise<Error | undefined> =>
   new Promise((resolve) => server.tryShutdown(resolve));

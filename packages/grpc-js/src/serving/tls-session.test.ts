@@ -10,12 +10,11 @@ import { until } from "../../../server/test-helpers/raw-client.ts";
 import {
   bind,
   createClient,
-  createServer,
+  createManaged,
   holdRpcs,
   openStream,
   testService,
 } from "../../test-helpers/managed-server.ts";
-import { type ManageGrpcServerOptions, manageGrpcServer } from "./manage-grpc-server.ts";
 import { showTlsSockets } from "./tls-session.ts";
 
 const connectHttp2 = (port: number) =>
@@ -42,13 +41,6 @@ test("a session shows its TLS socket, and as node's own none once it is destroye
 });
 
 describe("grpc-js over TLS outlives", () => {
-  function createManaged(serverOptions: ServerOptions, options: ManageGrpcServerOptions = {}) {
-    const server = createServer(serverOptions);
-    const lifecycle = manageGrpcServer(server, { readinessDelayMs: 0, ...options });
-    onTestFinished(() => lifecycle.shutdown({ force: true }).catch(() => {}));
-    return { server, lifecycle };
-  }
-
   /** What grpc-js throws in its listeners. */
   function uncaught(): unknown[] {
     const errors: unknown[] = [];
@@ -72,7 +64,7 @@ describe("grpc-js over TLS outlives", () => {
     "a client that leaves in an open stream, with %j",
     async (serverOptions) => {
       const errors = uncaught();
-      const { server, lifecycle } = createManaged(serverOptions);
+      const { server, lifecycle } = createManaged({}, serverOptions);
       const { streams } = holdRpcs(server);
       const client = connectHttp2(await bind(server, { secure: true }));
       open(client);
@@ -87,7 +79,7 @@ describe("grpc-js over TLS outlives", () => {
 
   test.each([false, true])("connections that are destroyed in the shutdown, forced: %j", async (force) => {
     const errors = uncaught();
-    const { server, lifecycle } = createManaged({}, { drainTimeoutMs: 20 });
+    const { server, lifecycle } = createManaged({ drainTimeoutMs: 20 });
     const { streams } = holdRpcs(server);
     const port = await bind(server, { secure: true });
     const opened = Array.from({ length: 3 }, () => openStream(createClient(port, true, onTestFinished)));
