@@ -9,6 +9,7 @@ export type {
 export { staticEndpoints } from "./resolver/static.ts";
 export { type DnsOptions, dns, type HostAddress } from "./resolver/dns.ts";
 export { type VipOptions, vip } from "./resolver/vip.ts";
+export { warnOnce } from "./resolver/warning.ts";
 export {
   type Address,
   createEndpoint,

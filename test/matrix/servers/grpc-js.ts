@@ -1,11 +1,11 @@
 import { subscribe } from "node:diagnostics_channel";
 import type { Http2Session, ServerHttp2Stream } from "node:http2";
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { type handleUnaryCall, Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
+import { create } from "@bufbuild/protobuf";
+import { definitionOf } from "@evenkeel/demo/grpc-js-definition";
+import { type handleUnaryCall, Server, ServerCredentials } from "@grpc/grpc-js";
 import { cert, key } from "../../../packages/server/test-helpers/certificate.ts";
 import {
   type ChargeRequest,
-  ChargeRequestSchema,
   type ChargeResponse,
   ChargeResponseSchema,
   DemoService,
@@ -26,7 +26,7 @@ export async function openTls(content: Content): Promise<PodServer> {
 
 async function podServer(content: Content, credentials: ServerCredentials): Promise<PodServer> {
   const server = content.retire === "two-phase" ? await openManaged(content) : openStock(content);
-  server.addService(definition, { charge: handlerOf(content) });
+  server.addService(definitionOf(DemoService), { charge: handlerOf(content) });
   return {
     listen(host, port) {
       return new Promise((resolve, reject) => {
@@ -67,18 +67,6 @@ function noteOldSessions({ note }: Retirement): void {
     });
   });
 }
-
-const definition: ServiceDefinition = {
-  charge: {
-    path: `/${DemoService.typeName}/${DemoService.method.charge.name}`,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: (request: ChargeRequest) => Buffer.from(toBinary(ChargeRequestSchema, request)),
-    requestDeserialize: (bytes: Buffer) => fromBinary(ChargeRequestSchema, bytes),
-    responseSerialize: (response: ChargeResponse) => Buffer.from(toBinary(ChargeResponseSchema, response)),
-    responseDeserialize: (bytes: Buffer) => fromBinary(ChargeResponseSchema, bytes),
-  },
-};
 
 function handlerOf({ charge }: Content): handleUnaryCall<ChargeRequest, ChargeResponse> {
   return ({ request }, respond) => {

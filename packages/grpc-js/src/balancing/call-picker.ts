@@ -1,7 +1,8 @@
 import { type Clock, messageOf, type Picker, type PickInfo } from "@evenkeel/core";
-import { experimental, Metadata, status } from "@grpc/grpc-js";
+import { experimental, type Metadata, status } from "@grpc/grpc-js";
 import { outcomeOf } from "./call-outcome.ts";
 import type { Member } from "./member.ts";
+import { refusal } from "./refusal.ts";
 
 /** Whom the outcome of a call is told: the picker that is in use when it ends. */
 export interface OutcomeSink {
@@ -78,15 +79,4 @@ class MetadataInfo implements PickInfo {
     const values = this.#metadata.get(name);
     return values.length === 0 ? undefined : values.join(", ");
   }
-}
-
-function refusal(kind: "fail" | "drop", code: status, details: string): experimental.PickResult {
-  const { DROP, TRANSIENT_FAILURE } = experimental.PickResultType;
-  return {
-    pickResultType: kind === "drop" ? DROP : TRANSIENT_FAILURE,
-    subchannel: null,
-    status: { code, details, metadata: new Metadata() },
-    onCallStarted: null,
-    onCallEnded: null,
-  };
 }

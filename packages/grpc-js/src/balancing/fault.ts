@@ -1,4 +1,5 @@
-import { connectivityState, experimental, Metadata, status } from "@grpc/grpc-js";
+import { connectivityState, type experimental, status } from "@grpc/grpc-js";
+import { refusal } from "./refusal.ts";
 
 /** The policy of a channel that cannot work, whatever its endpoints are: every RPC fails, and says why. */
 export const faultPolicy = "evenkeel_fault";
@@ -50,12 +51,6 @@ export class FaultLoadBalancer implements experimental.LoadBalancer {
 
 /** Fails RPCs, those that wait for ready as well: there is nothing to wait for. */
 export function failForGood(helper: experimental.ChannelControlHelper, details: string): void {
-  const result: experimental.PickResult = {
-    pickResultType: experimental.PickResultType.DROP,
-    subchannel: null,
-    status: { code: status.UNAVAILABLE, details, metadata: new Metadata() },
-    onCallStarted: null,
-    onCallEnded: null,
-  };
+  const result = refusal("drop", status.UNAVAILABLE, details);
   helper.updateState(connectivityState.TRANSIENT_FAILURE, { pick: () => result }, details);
 }

@@ -1,4 +1,4 @@
-import { publish } from "@evenkeel/core";
+import { warnOnce } from "@evenkeel/core";
 import type { experimental } from "@grpc/grpc-js";
 import { textOf } from "./target-type.ts";
 
@@ -6,7 +6,6 @@ import { textOf } from "./target-type.ts";
 const variables = ["grpc_proxy", "https_proxy", "http_proxy"];
 
 const resolved = new WeakSet<experimental.GrpcUri>();
-const warned = new Set<string>();
 
 /**
  * Warns, once for each target, where grpc-js makes no resolver for it in this tick: it replaces a target for which the
@@ -25,11 +24,8 @@ export function noteResolver(uri: experimental.GrpcUri): void {
 }
 
 function warn(target: string, variable: string): void {
-  if (warned.has(target)) return;
-  warned.add(target);
   const message =
     `${target}: grpc-js asks the proxy of the environment's ${variable} for this target, and not evenkeel's resolver. ` +
     'Set the channel option "grpc.enable_http_proxy" to 0, or name the target\'s host in no_grpc_proxy.';
-  process.emitWarning(message, { type: "EvenkeelWarning", code: "EVENKEEL_PROXY" });
-  publish("warning", { target, message });
+  warnOnce("EVENKEEL_PROXY", { host: target, text: target }, message);
 }
